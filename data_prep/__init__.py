@@ -1,0 +1,1 @@
+"""What corpora exist and how they become manifests."""

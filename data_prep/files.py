@@ -1,0 +1,48 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["atomic_path"]
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name to write to, and rename it to `path` on success.
+
+    The rename is atomic on one file system: whoever opens `path` sees the old
+    content or the new, never a part. On an exception the temporary file is
+    removed and `path` stays as it was.
+
+    Arguments
+    ---------
+    path : str or Path
+        Where the file is to be. Missing parent folders are made.
+
+    Yields
+    ------
+    Path
+        The temporary name, in the same folder and with the same suffix.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with atomic_path(folder / "a.txt") as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> (folder / "a.txt").read_text()
+    'whole'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last, because audio writers choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

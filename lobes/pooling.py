@@ -1,0 +1,157 @@
+"""From frames to one vector per utterance, over the valid frames only.
+
+Every pooling takes ``input_size`` and has ``output_size``, so that a YAML can chain
+sizes: ``input_size: !ref <pooling.output_size>``. Like every lobe, it keeps its
+constructor's arguments as attributes, from which a detector folder declares it. Statistics are taken in float32,
+whatever precision the frames arrive in.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from lobes.masking import length_mask
+
+# Smallest variance: keeps the gradient of the square root finite for a single frame.
+_VARIANCE_FLOOR = 1e-10
+
+
+class MeanPooling(nn.Module):
+    """Mean over the valid frames.
+
+    Arguments
+    ---------
+    input_size : int
+        Size of a frame.
+
+    Example
+    -------
+    >>> frames = torch.tensor([[[1.0], [3.0], [0.0]]])
+    >>> MeanPooling(1)(frames, torch.tensor([2]))
+    tensor([[2.]])
+    """
+
+    def __init__(self, input_size: int):
+        super().__init__()
+        self.input_size = self.output_size = input_size
+
+    def forward(self, features: torch.Tensor, frame_lens: torch.Tensor) -> torch.Tensor:
+        """Pool frames.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            ``[batch, frames, input_size]``.
+        frame_lens : torch.Tensor
+            Valid frames of every row, ``[batch]``, counts.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, output_size]``, float32.
+        """
+        return (features.float() * _uniform_weights(features, frame_lens)).sum(1)
+
+
+class MeanStdPooling(nn.Module):
+    """Mean and standard deviation (of the population) over the valid frames.
+
+    Arguments
+    ---------
+    input_size : int
+        Size of a frame.
+
+    Example
+    -------
+    >>> frames = torch.tensor([[[1.0], [3.0], [0.0]]])
+    >>> MeanStdPooling(1)(frames, torch.tensor([2]))
+    tensor([[2., 1.]])
+    """
+
+    def __init__(self, input_size: int):
+        super().__init__()
+        self.input_size = input_size
+        self.output_size = 2 * input_size
+
+    def forward(self, features: torch.Tensor, frame_lens: torch.Tensor) -> torch.Tensor:
+        """Pool frames.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            ``[batch, frames, input_size]``.
+        frame_lens : torch.Tensor
+            Valid frames of every row, ``[batch]``, counts.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, output_size]``, float32: means, then standard deviations.
+        """
+        return _mean_std(features.float(), _uniform_weights(features, frame_lens))
+
+
+class AttentiveStatsPooling(nn.Module):
+    """Mean and standard deviation weighted by a learned attention over frames.
+
+    Okabe et al. 2018, "Attentive Statistics Pooling for Deep Speaker Embedding",
+    https://arxiv.org/abs/1803.10963. SpeechBrain's layer of this name is the variant
+    of ECAPA-TDNN: its batch norm sees padding in training, and it rebuilds lengths
+    from float32 fractions, which can take in a padded frame.
+
+    Arguments
+    ---------
+    input_size : int
+        Size of a frame.
+    attention_channels : int
+        Hidden size of the attention network.
+
+    Example
+    -------
+    >>> pooling = AttentiveStatsPooling(8, attention_channels=4)
+    >>> pooling(torch.randn(2, 5, 8), torch.tensor([5, 3])).shape
+    torch.Size([2, 16])
+    """
+
+    def __init__(self, input_size: int, attention_channels: int = 128):
+        super().__init__()
+        self.input_size = input_size
+        self.attention_channels = attention_channels
+        self.attention = nn.Sequential(
+            nn.Linear(input_size, attention_channels),
+            nn.Tanh(),
+            nn.Linear(attention_channels, 1),
+        )
+        self.output_size = 2 * input_size
+
+    def forward(self, features: torch.Tensor, frame_lens: torch.Tensor) -> torch.Tensor:
+        """Pool frames.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            ``[batch, frames, input_size]``.
+        frame_lens : torch.Tensor
+            Valid frames of every row, ``[batch]``, counts.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, output_size]``, float32: means, then standard deviations.
+        """
+        valid = length_mask(frame_lens, features.shape[1]).unsqueeze(-1)
+        energies = self.attention(features).float().masked_fill(~valid, -torch.inf)
+        return _mean_std(features.float(), torch.softmax(energies, dim=1))
+
+
+def _uniform_weights(features: torch.Tensor, frame_lens: torch.Tensor) -> torch.Tensor:
+    """Weigh valid frames equally, others 0: ``[batch, frames, 1]``, sum 1 per row."""
+    valid = length_mask(frame_lens, features.shape[1])
+    return (valid / frame_lens.unsqueeze(1)).unsqueeze(-1)
+
+
+def _mean_std(features: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    mean = (weights * features).sum(1)
+    variance = (weights * (features - mean.unsqueeze(1)).square()).sum(1)
+    return torch.cat([mean, variance.clamp(min=_VARIANCE_FLOOR).sqrt()], dim=1)

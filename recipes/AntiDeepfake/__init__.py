@@ -1,0 +1,1 @@
+"""Post-training for deepfake speech detection: the recipe's behaviour."""

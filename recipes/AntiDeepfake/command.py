@@ -1,0 +1,104 @@
+"""What the commands of the recipe share: loading YAML and failing clearly."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+
+from hyperpyyaml import load_hyperpyyaml
+from speechbrain.utils.run_opts import RunOptions
+
+from data_prep.audio_info import AudioError
+from data_prep.manifest import ManifestError
+
+__all__ = ["UsageError", "command", "load_hparams", "show_progress"]
+
+
+class UsageError(ValueError):
+    """The command was given something that it cannot work with."""
+
+
+def command(usage: str) -> Callable:
+    """Turn `main(arguments) -> exit code` into a command with the common manners.
+
+    `--help` prints the usage and exits with 0. Without arguments the usage goes to
+    standard error and the exit code is 2, as for a `UsageError`. Manifests and
+    audio that cannot be used give their message, without a traceback, and exit
+    code 1. Everything else is a defect and keeps its traceback.
+
+    Arguments
+    ---------
+    usage : str
+        What `--help` prints.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def decorate(main: Callable[[list[str]], int | None]) -> Callable:
+        @functools.wraps(main)
+        def run(arguments: list[str]) -> int:
+            if not arguments or {"-h", "--help"} & set(arguments):
+                asked = bool(arguments)
+                print(usage.strip(), file=sys.stdout if asked else sys.stderr)
+                return 0 if asked else 2
+            try:
+                return main(arguments) or 0
+            except UsageError as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 2
+            except (ManifestError, AudioError) as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 1
+
+        return run
+
+    return decorate
+
+
+def load_hparams(hparams_file: str, overrides: str) -> dict:
+    """Read an experiment file.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The HyperPyYAML file.
+    overrides : str
+        YAML text of the values given on the command line.
+
+    Returns
+    -------
+    dict
+        The hyper-parameters.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file or key, or a value is missing that only the user
+        knows.
+    """
+    try:
+        with open(hparams_file, encoding="utf-8") as stream:
+            return load_hyperpyyaml(stream, overrides)
+    except FileNotFoundError as error:
+        if error.filename != hparams_file:
+            raise
+        raise UsageError(f"{hparams_file}: no such file; see hparams/.") from None
+    except (ValueError, KeyError) as error:
+        message = str(error.args[0] if error.args else error)
+        if "!PLACEHOLDER" in message:
+            raise UsageError(
+                f"{hparams_file}: {message} Give it as `--key value` or write it in "
+                "the YAML, where a comment says what it is."
+            ) from None
+        if "override" in message:
+            raise UsageError(f"{hparams_file}: {message}") from None
+        raise
+
+
+def show_progress(run_opts: RunOptions) -> bool:
+    """Whether progress bars are wanted: on a terminal, unless switched off."""
+    return sys.stderr.isatty() and not run_opts.noprogressbar

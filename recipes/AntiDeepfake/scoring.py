@@ -1,0 +1,225 @@
+"""A detector and audio in, a score for every trial out, and nothing lost.
+
+The score file has one row for each trial, in the order of the manifest:
+`ID,Label,Score,LogitFake,LogitReal` and the manifest's other columns, with
+`Score = LogitReal - LogitFake`: higher is more genuine.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import soundfile
+import torch
+from speechbrain.dataio.batch import PaddedBatch
+from tqdm import tqdm
+
+from data_prep.audio_info import AudioError, audio_info
+from data_prep.files import atomic_path
+from data_prep.manifest import UNKNOWN
+from recipes.AntiDeepfake.dataio import PassDataset, make_dataset, seconds
+from recipes.AntiDeepfake.sampling import process_rank, scoring_loader
+
+__all__ = ["SCORE_COLUMNS", "Scored", "find_audio", "score_rows", "write_scores"]
+
+SCORE_COLUMNS = ("ID", "Label", "Score", "LogitFake", "LogitReal")
+
+
+@dataclass
+class Scored:
+    """What scoring gave: logits by ID, and the reason for each ID without."""
+
+    logits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def score(self, item_id: str) -> float:
+        """The CM score of a trial, `logit[real] - logit[fake]`."""
+        fake, real = self.logits[item_id]
+        return real - fake
+
+
+class _Reporting(torch.utils.data.Dataset):
+    """Gives an item, or the reason why its audio cannot be scored."""
+
+    def __init__(self, dataset: PassDataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        try:
+            return self.dataset[index]
+        except AudioError as error:
+            return {"id": self.dataset.data_ids[index], "failure": str(error)}
+
+
+def _collate(items: Sequence[Mapping]) -> tuple[PaddedBatch | None, dict[str, str]]:
+    """Put what can be scored in a batch, and the reasons of the rest beside it."""
+    good = [item for item in items if "failure" not in item]
+    failures = {item["id"]: item["failure"] for item in items if "failure" in item}
+    return (PaddedBatch(good) if good else None), failures
+
+
+def score_rows(
+    predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    rows: Sequence[Mapping[str, str]],
+    data_folder: str | Path | None = None,
+    max_batch_length: float = 100.0,
+    device: str = "cpu",
+    num_workers: int = 0,
+    progressbar: bool = False,
+) -> Scored:
+    """Score every row, in batches of similar length.
+
+    Batches change nothing but the time: masks keep padding out of the detector.
+
+    Arguments
+    ---------
+    predict : callable
+        `(wav [batch, time], relative lengths [batch]) -> logits [batch, 2]`.
+    rows : list of dict
+        Manifest rows.
+    data_folder : str or Path, optional
+        What `$ROOT` stands for.
+    max_batch_length : float
+        Most seconds in a batch.
+    device : str
+        Where `predict` wants its input.
+    num_workers : int
+        Processes that read audio.
+    progressbar : bool
+        Whether to show one.
+
+    Returns
+    -------
+    Scored
+        Of all processes together. Every row is in `logits` or in `failures`.
+
+    Raises
+    ------
+    RuntimeError
+        If a row is in neither or was scored twice, which cannot be.
+    """
+    scored = Scored()
+    if not rows:
+        return scored
+    dataset = make_dataset(rows, data_folder, labelled=False)
+    loader = scoring_loader(
+        _Reporting(dataset),
+        seconds(dataset),
+        max_batch_length,
+        collate_fn=_collate,
+        num_workers=num_workers,
+    )
+    show = progressbar and process_rank()[0] == 0
+    for batch, failures in tqdm(loader, disable=not show, desc="scoring"):
+        scored.failures.update(failures)
+        if batch is not None:
+            wavs, wav_lens = batch.to(device).wav
+            with torch.inference_mode():
+                logits = predict(wavs, wav_lens).float().cpu().tolist()
+            scored.logits.update(zip(batch.id, map(tuple, logits), strict=True))
+    return _gather(scored, [row["ID"] for row in rows])
+
+
+def _gather(scored: Scored, ids: Sequence[str]) -> Scored:
+    """Join the parts of all processes and check that every trial is there once."""
+    parts = [scored]
+    if process_rank()[1] > 1:
+        parts = [None] * process_rank()[1]
+        torch.distributed.all_gather_object(parts, scored)
+    whole = Scored()
+    for part in parts:
+        whole.logits.update(part.logits)
+        whole.failures.update(part.failures)
+    count = sum(len(part.logits) + len(part.failures) for part in parts)
+    if count != len(ids) or set(ids) != {*whole.logits, *whole.failures}:
+        raise RuntimeError(f"{len(ids)} trials were to be scored, but {count} were.")
+    return whole
+
+
+def write_scores(
+    target: str | Path | TextIO,
+    rows: Sequence[Mapping[str, str]],
+    scored: Scored,
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Write the score file, atomically; rows that failed are not in it.
+
+    Arguments
+    ---------
+    target : str, Path or text file
+        The score file, or an open file such as standard output.
+    rows : list of dict
+        The rows that were scored.
+    scored : Scored
+        What `score_rows` gave for them.
+    columns : list of str, optional
+        Without: `SCORE_COLUMNS` and the other columns of the manifest.
+    """
+    if columns is None:
+        others = dict.fromkeys(name for row in rows[:1] for name in row)
+        columns = list(dict.fromkeys([*SCORE_COLUMNS, *others]))
+    if isinstance(target, (str, Path)):
+        with atomic_path(target) as temporary:
+            with open(temporary, "w", newline="", encoding="utf-8") as file:
+                write_scores(file, rows, scored, columns)
+        return
+    writer = csv.DictWriter(target, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        if row["ID"] in scored.logits:
+            writer.writerow({**row, **_numbers(scored, row["ID"])})
+
+
+def _numbers(scored: Scored, item_id: str) -> dict[str, str]:
+    """The score columns of a trial; nine digits hold a float32 exactly."""
+    fake, real = scored.logits[item_id]
+    values = {"Score": scored.score(item_id), "LogitFake": fake, "LogitReal": real}
+    return {name: f"{value:.9g}" for name, value in values.items()}
+
+
+def find_audio(paths: Iterable[str]) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """Make rows of audio files and of the audio files in folders.
+
+    Arguments
+    ---------
+    paths : iterable of str
+        Files, taken whatever their names, and folders, searched through for the
+        file name extensions that can be decoded.
+
+    Returns
+    -------
+    list of dict
+        One row for each file, with the path as given for ID.
+    dict
+        Reasons, by path, for what cannot be scored.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    failures: dict[str, str] = {}
+    for path in paths:
+        files = [path]
+        if Path(path).is_dir():
+            inside = sorted(Path(path).rglob("*"))
+            files = [str(file) for file in inside if _has_audio_name(file)]
+            if not files:
+                failures[path] = f"{path}: a folder without audio files."
+        for file in files:
+            try:
+                duration = audio_info(file).duration
+            except AudioError as error:
+                failures[file] = str(error)
+                continue
+            unknown = {"Start": UNKNOWN, "Stop": UNKNOWN}
+            rows[file] = {"ID": file, "Path": file, "Duration": str(duration)} | unknown
+    return list(rows.values()), failures
+
+
+def _has_audio_name(file: Path) -> bool:
+    known = {*soundfile.available_formats(), "OPUS", "OGA"}
+    return file.is_file() and file.suffix[1:].upper() in known

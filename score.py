@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Score any audio with a detector.
+
+    python score.py DETECTOR FILE_OR_FOLDER... [--out scores.csv]
+
+DETECTOR is a folder that train.py wrote, or a hub id. A folder of audio is searched
+through. Prints `ID,Score,LogitFake,LogitReal`, or writes it to --out; ID is the path
+as given, and the higher the score, the more genuine the speech. Files of any sample
+rate and number of channels are taken; 25 ms is the least. What cannot be scored is
+listed with its reason on standard error, and the exit code is 1 then.
+"""
+
+import argparse
+import sys
+
+from recipes.AntiDeepfake.command import command
+from recipes.AntiDeepfake.interface import DeepfakeDetector
+from recipes.AntiDeepfake.report import list_failures
+from recipes.AntiDeepfake.scoring import find_audio, score_rows, write_scores
+
+
+@command(usage=__doc__)
+def main(arguments: list[str]) -> int:
+    """Score the files that are named on the command line."""
+    parser = argparse.ArgumentParser("score.py")
+    parser.add_argument("detector")
+    parser.add_argument("audio", nargs="+")
+    parser.add_argument("--out")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--max_batch_length", type=float, default=100.0)
+    parser.add_argument("--num_workers", type=int, default=0)
+    parser.add_argument("--noprogressbar", action="store_true")
+    options = parser.parse_args(arguments)
+
+    rows, failures = find_audio(options.audio)
+    detector = DeepfakeDetector.from_hparams(
+        options.detector, run_opts={"device": options.device}
+    )
+    scored = score_rows(
+        detector.logits,
+        rows,
+        max_batch_length=options.max_batch_length,
+        num_workers=options.num_workers,
+        progressbar=sys.stderr.isatty() and not options.noprogressbar,
+    )
+    scored.failures.update(failures)
+    columns = ["ID", "Score", "LogitFake", "LogitReal"]
+    write_scores(options.out or sys.stdout, rows, scored, columns)
+    return list_failures(scored)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,121 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from recipes.AntiDeepfake import sampling
+from recipes.AntiDeepfake.dataio import PassDataset
+from recipes.AntiDeepfake.sampling import (
+    EndlessBatchSampler,
+    batches_by_length,
+    scoring_loader,
+    training_loader,
+)
+
+LENGTHS = np.random.default_rng(0).uniform(0.5, 13, 97).tolist()
+
+
+def test_every_item_once_in_every_pass():
+    batches = list(islice(EndlessBatchSampler(LENGTHS, 40.0), 100))
+    indices = [i for batch in batches for i in batch]
+    passes = max(indices) // len(LENGTHS)
+    assert passes >= 2
+    whole = [i for i in indices if i < passes * len(LENGTHS)]
+    assert sorted(whole) == list(range(passes * len(LENGTHS)))
+
+
+def test_batches_are_new_in_every_pass():
+    indices = list(islice(EndlessBatchSampler(LENGTHS, 40.0), 100))
+    first = {frozenset(b) for b in indices if max(b) < len(LENGTHS)}
+    second = {
+        frozenset(i - len(LENGTHS) for i in b)
+        for b in indices
+        if len(LENGTHS) <= min(b) and max(b) < 2 * len(LENGTHS)
+    }
+    assert len(first & second) < len(first) / 2
+
+
+def test_batches_respect_the_length_limit():
+    for batch in islice(EndlessBatchSampler(LENGTHS, 40.0), 50):
+        assert len(batch) * max(LENGTHS[i % len(LENGTHS)] for i in batch) <= 41.0
+
+
+@pytest.mark.parametrize("start", [1, 17, 60])
+def test_starting_later_gives_the_same_stream(start):
+    expected = list(islice(EndlessBatchSampler(LENGTHS, 40.0, seed=3), 80))[start:]
+    sampler = EndlessBatchSampler(LENGTHS, 40.0, seed=3)
+    sampler.first_batch = start
+    assert list(islice(sampler, 80 - start)) == expected
+
+
+@pytest.mark.parametrize("first_batch", [0, 11])
+def test_processes_share_one_stream(monkeypatch, first_batch):
+    expected = list(islice(EndlessBatchSampler(LENGTHS, 40.0), 90))[3 * first_batch :]
+    shares = []
+    for rank in range(3):
+        monkeypatch.setattr(sampling, "process_rank", lambda rank=rank: (rank, 3))
+        sampler = EndlessBatchSampler(LENGTHS, 40.0)
+        sampler.first_batch = first_batch
+        shares.append(list(islice(sampler, len(expected) // 3)))
+    joined = [batch for group in zip(*shares, strict=True) for batch in group]
+    assert joined == expected
+
+
+def numbers(count=20):
+    rows = {str(i): {"x": float(i), "seconds": 1.0 + i % 3} for i in range(count)}
+    dataset = PassDataset(rows)
+    dataset.set_output_keys(["id", "x", "pass_number"])
+    return dataset
+
+
+def read(loader, epochs):
+    """IDs and passes of all batches of some nominal epochs."""
+    seen = []
+    for _ in range(epochs):
+        for batch in loader:
+            passes = torch.as_tensor(batch.pass_number).tolist()
+            seen.append(list(zip(batch.id, passes, strict=True)))
+    return seen
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader_resumes_at_the_exact_batch(tmp_path, workers):
+    def make():
+        return training_loader(numbers(), 4, 6.0, 3.0, seed=1, num_workers=workers)
+
+    expected = read(make(), 5)
+    loader = make()
+    begun = read(loader, 2)
+    begun += [next_ids(loader) for _ in range(3)]
+    loader.save(tmp_path / "loader")
+    resumed = make()
+    resumed.load(tmp_path / "loader", end_of_epoch=False)
+    assert begun + read(resumed, 3) == expected
+
+
+def next_ids(loader):
+    iter(loader)
+    batch = next(loader)
+    passes = torch.as_tensor(batch.pass_number).tolist()
+    return list(zip(batch.id, passes, strict=True))
+
+
+def test_scoring_batches_hold_every_item_once():
+    batches = batches_by_length(LENGTHS, 40.0)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(LENGTHS)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * LENGTHS[batch[-1]] <= 40.0
+
+
+def test_an_item_above_the_limit_is_alone():
+    assert batches_by_length([100.0, 1.0, 99.0], 10.0) == [[1], [2], [0]]
+
+
+def test_processes_score_disjoint_parts(monkeypatch):
+    seen = []
+    for rank in range(3):
+        monkeypatch.setattr(sampling, "process_rank", lambda rank=rank: (rank, 3))
+        loader = scoring_loader(numbers(7), [1.0] * 7, 2.0)
+        seen += [item for batch in loader for item in batch.id]
+    assert sorted(seen) == [str(i) for i in range(7)]
