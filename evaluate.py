@@ -4,9 +4,9 @@
     python evaluate.py hparams/eval_mini.yaml
     python evaluate.py hparams/eval_mini.yaml --detector FOLDER_OR_HUB_ID
 
-Writes `scores.csv` (one row per trial) and `metrics.csv` (one row per slice) to the
-output folder. Audio that cannot be scored is listed with its reason, and the exit
-code is 1 then.
+Writes `scores.csv` (one row per trial), `metrics.csv` (one row per slice) and the
+picture `scores.png` to the output folder. Audio that cannot be scored is listed with
+its reason, and the exit code is 1 then.
 """
 
 import sys
@@ -17,6 +17,7 @@ from speechbrain.utils.distributed import ddp_init_group
 from data_prep.manifest import read_manifest
 from recipes.AntiDeepfake.command import command, load_hparams, show_progress
 from recipes.AntiDeepfake.interface import DeepfakeDetector
+from recipes.AntiDeepfake.plots import plot_scores
 from recipes.AntiDeepfake.report import (
     format_table,
     list_failures,
@@ -47,8 +48,10 @@ def main(arguments: list[str]) -> int:
     write_scores(f"{folder}/scores.csv", rows, scored)
     table = metrics_table(rows, scored)
     write_table(f"{folder}/metrics.csv", table)
+    if table:
+        plot_scores(f"{folder}/scores.png", rows, scored, table)
     print(format_table(table))
-    print(f"\nscores and metrics: {folder}")
+    print(f"\nscores.csv, metrics.csv, scores.png: {folder}")
     return list_failures(scored)
 
 

@@ -44,6 +44,10 @@ def main(arguments: list[str]) -> None:
         read_manifest(hparams["valid_csv"]), hparams["data_folder"]
     )
 
+    train_loader = training_loader(train_data, **hparams["train_loader"])
+    # The position in the data is part of a checkpoint.
+    hparams["checkpointer"].add_recoverable("train_loader", train_loader)
+
     # 2. The detector, started from another one if so wanted.
     detector = hparams["modules"]["detector"]
     if hparams["init_from"]:
@@ -59,7 +63,7 @@ def main(arguments: list[str]) -> None:
     )
     brain.fit(
         hparams["epoch_counter"],
-        training_loader(train_data, **hparams["train_loader"]),
+        train_loader,
         scoring_loader(valid_data, seconds(valid_data), **hparams["valid_loader"]),
         progressbar=show_progress(run_opts),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from data_prep.files import atomic_path
@@ -100,7 +100,7 @@ def write_manifest(path: str | Path, rows: Iterable[Mapping[str, object]]) -> in
         The manifest to write.
     rows : iterable of dict
         Each with all of `COLUMNS`; an optional column is written when the first
-        row has it.
+        row has it, with `-` for later rows without it.
 
     Returns
     -------
@@ -116,9 +116,10 @@ def write_manifest(path: str | Path, rows: Iterable[Mapping[str, object]]) -> in
     columns = list(COLUMNS)
     if texts:
         columns += [name for name in OPTIONAL_COLUMNS if name in texts[0]]
+    _check_columns(texts, path)
     with atomic_path(path) as temporary:
         with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer = csv.DictWriter(file, columns, UNKNOWN, lineterminator="\n")
             writer.writeheader()
             try:
                 writer.writerows(texts)
@@ -150,37 +151,58 @@ def resolve_path(path: str, data_folder: str | Path | None) -> str:
     return str(Path(data_folder) / path[len(ROOT) :])
 
 
-def _rows_of(path: Path) -> Iterable[tuple[str, dict[str, str]]]:
+def _check_columns(rows: Iterable[Mapping[str, str]], path: str | Path) -> None:
+    """Raise ManifestError for the first row that lacks one of `COLUMNS`."""
+    for number, row in enumerate(rows, start=1):
+        missing = [name for name in COLUMNS if name not in row]
+        if missing:
+            raise ManifestError(
+                f"{path}: row {number} (ID {row.get('ID')}) lacks "
+                f"{', '.join(missing)}. Give every column a value, {UNKNOWN!r} for "
+                "unknown."
+            )
+
+
+def _rows_of(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield (place for messages, row) of one CSV file."""
     try:
-        file = open(path, newline="", encoding="utf-8-sig")
+        # A byte order mark, as spreadsheets write it, is not part of the first name.
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            yield from _parse(path, csv.DictReader(file))
     except OSError as error:
         raise ManifestError(
             f"{path}: cannot be read ({error.strerror}). Make it first "
             "(`python -m data_prep --help`) or name another manifest."
         ) from None
-    with file:
-        reader = csv.DictReader(file, restkey="", restval=None)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"{path}: not UTF-8 near byte {error.start}. Convert the file."
+        ) from None
+    except csv.Error as error:
+        raise ManifestError(
+            f"{path}: not a CSV file ({error}). Make it again."
+        ) from None
+
+
+def _parse(path: Path, reader: csv.DictReader) -> Iterator[tuple[str, dict[str, str]]]:
+    """Check the header and the number of fields; yield (place, row)."""
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise ManifestError(
+            f"{path}: the header lacks {', '.join(missing)}. A manifest starts "
+            f"with the line {','.join(COLUMNS)}"
+        )
+    absent = [name for name in OPTIONAL_COLUMNS if name not in reader.fieldnames]
+    defaults = dict.fromkeys(absent, UNKNOWN)
+    for row in reader:
+        place = f"{path}, line {reader.line_num}"
+        # DictReader files surplus fields under None, and None for missing ones.
+        if None in row or None in row.values():
             raise ManifestError(
-                f"{path}: the header lacks {', '.join(missing)}. A manifest starts "
-                f"with the line {','.join(COLUMNS)}"
+                f"{place}: {'more' if None in row else 'fewer'} fields than "
+                "the header has. Quote fields that contain commas."
             )
-        defaults = dict.fromkeys(OPTIONAL_COLUMNS, UNKNOWN)
-        try:
-            for row in reader:
-                place = f"{path}, line {reader.line_num}"
-                if "" in row or None in row.values():
-                    raise ManifestError(
-                        f"{place}: {'more' if '' in row else 'fewer'} fields than "
-                        "the header has. Quote fields that contain commas."
-                    )
-                yield place, {**defaults, **row}
-        except UnicodeDecodeError as error:
-            raise ManifestError(
-                f"{path}: not UTF-8 near byte {error.start}. Convert the file."
-            ) from None
+        yield place, row | defaults
 
 
 def _check_row(row: Mapping[str, str], place: str) -> None:
@@ -191,6 +213,11 @@ def _check_row(row: Mapping[str, str], place: str) -> None:
     if row["Label"] not in LABELS:
         raise ManifestError(
             f"{place}: Label is {row['Label']!r}; it must be 'real' or 'fake'."
+        )
+    if row["Path"] in ("", UNKNOWN, ROOT):
+        raise ManifestError(
+            f"{place}: Path is {row['Path']!r}; it must name an audio file, such as "
+            f"{ROOT}corpus/a.flac."
         )
     for key, value in row.items():
         body = value[len(ROOT) :] if key == "Path" and value.startswith(ROOT) else value

@@ -122,6 +122,27 @@ def normalise_wav(
     return out
 
 
+def at_least_float32(tensor: torch.Tensor) -> torch.Tensor:
+    """Convert half precision to float32, where sums over time are safe.
+
+    Arguments
+    ---------
+    tensor : torch.Tensor
+        Of any floating-point type.
+
+    Returns
+    -------
+    torch.Tensor
+        In float32, or in float64 if it came so.
+
+    Example
+    -------
+    >>> at_least_float32(torch.zeros(1).bfloat16()).dtype
+    torch.float32
+    """
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def masked_group_norm(
     hidden: torch.Tensor, lengths: torch.Tensor, norm: torch.nn.GroupNorm
 ) -> torch.Tensor:
@@ -142,8 +163,8 @@ def masked_group_norm(
     Returns
     -------
     torch.Tensor
-        ``[batch, channels, time]`` in float32; valid steps equal those of ``norm``
-        on the unpadded row, the others carry no meaning.
+        ``[batch, channels, time]``, at least float32; valid steps equal those of
+        ``norm`` on the unpadded row, the others carry no meaning.
 
     Example
     -------
@@ -154,7 +175,7 @@ def masked_group_norm(
     True
     """
     batch, channels, size = hidden.shape
-    grouped = hidden.float().view(batch, norm.num_groups, -1, size)
+    grouped = at_least_float32(hidden).view(batch, norm.num_groups, -1, size)
     valid = length_mask(lengths, size)[:, None, None, :]
     count = lengths.view(-1, 1, 1, 1) * (channels // norm.num_groups)
     mean = _masked_mean(grouped, valid, count)

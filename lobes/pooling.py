@@ -1,9 +1,9 @@
 """From frames to one vector per utterance, over the valid frames only.
 
 Every pooling takes ``input_size`` and has ``output_size``, so that a YAML can chain
-sizes: ``input_size: !ref <pooling.output_size>``. Like every lobe, it keeps its
-constructor's arguments as attributes, from which a detector folder declares it. Statistics are taken in float32,
-whatever precision the frames arrive in.
+sizes: ``input_size: !ref <pooling.output_size>``. Like every lobe, it keeps the
+arguments of its constructor as attributes: a detector folder is written from them.
+Statistics are taken in float32, whatever precision the frames arrive in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lobes.masking import length_mask
+from lobes.masking import at_least_float32, length_mask
 
 # Smallest variance: keeps the gradient of the square root finite for a single frame.
 _VARIANCE_FLOOR = 1e-10
@@ -49,9 +49,11 @@ class MeanPooling(nn.Module):
         Returns
         -------
         torch.Tensor
-            ``[batch, output_size]``, float32.
+            ``[batch, output_size]``, at least float32.
         """
-        return (features.float() * _uniform_weights(features, frame_lens)).sum(1)
+        return (
+            at_least_float32(features) * _uniform_weights(features, frame_lens)
+        ).sum(1)
 
 
 class MeanStdPooling(nn.Module):
@@ -87,9 +89,11 @@ class MeanStdPooling(nn.Module):
         Returns
         -------
         torch.Tensor
-            ``[batch, output_size]``, float32: means, then standard deviations.
+            ``[batch, output_size]``, at least float32: means, then standard deviations.
         """
-        return _mean_std(features.float(), _uniform_weights(features, frame_lens))
+        return _mean_std(
+            at_least_float32(features), _uniform_weights(features, frame_lens)
+        )
 
 
 class AttentiveStatsPooling(nn.Module):
@@ -138,11 +142,12 @@ class AttentiveStatsPooling(nn.Module):
         Returns
         -------
         torch.Tensor
-            ``[batch, output_size]``, float32: means, then standard deviations.
+            ``[batch, output_size]``, at least float32: means, then standard deviations.
         """
         valid = length_mask(frame_lens, features.shape[1]).unsqueeze(-1)
-        energies = self.attention(features).float().masked_fill(~valid, -torch.inf)
-        return _mean_std(features.float(), torch.softmax(energies, dim=1))
+        energies = at_least_float32(self.attention(features))
+        energies = energies.masked_fill(~valid, -torch.inf)
+        return _mean_std(at_least_float32(features), torch.softmax(energies, dim=1))
 
 
 def _uniform_weights(features: torch.Tensor, frame_lens: torch.Tensor) -> torch.Tensor:

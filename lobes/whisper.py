@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers.audio_utils import mel_filter_bank
 
-from lobes.masking import length_mask
+from lobes.masking import at_least_float32, length_mask
 
 N_FFT = 400
 HOP = 160
@@ -83,14 +83,14 @@ class LogMel(nn.Module):
             ``[batch, mels, ceil(time / 160) + 2]``, at most ``window / 160`` frames.
         """
         frames = min(-(-wav.shape[1] // HOP) + 2, self.window // HOP)
-        padded = F.pad(wav.float(), (0, frames * HOP - wav.shape[1]))
+        padded = F.pad(at_least_float32(wav), (0, frames * HOP - wav.shape[1]))
         with torch.autocast(wav.device.type, enabled=False):
-            spectrum = torch.stft(
-                padded, N_FFT, HOP, window=self.hann, return_complex=True
-            )
+            hann = self.hann.to(padded.dtype)
+            spectrum = torch.stft(padded, N_FFT, HOP, window=hann, return_complex=True)
             # squared real and imaginary part: abs() has no gradient at zero
             power = torch.view_as_real(spectrum[..., :-1]).square().sum(-1)
-            log_mel = (self.filters @ power).clamp(min=1e-10).log10()
+            mel = self.filters.to(power.dtype) @ power
+            log_mel = mel.clamp(min=1e-10).log10()
         valid = length_mask(_ceil_div(lengths, HOP), frames).unsqueeze(1)
         peak = log_mel.masked_fill(~valid, -torch.inf).amax((1, 2), keepdim=True)
         return (torch.maximum(log_mel, peak - 8.0) + 4.0) / 4.0

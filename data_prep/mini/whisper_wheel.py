@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,8 +104,7 @@ def find_model() -> Path:
             "encoder. Install it: pip install -r requirements-demo.txt"
         )
     path = Path(module.origin).parent / "model" / "model.bin"
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != SHA256:
         raise MiniError(
             f"{path}: SHA-256 is {digest}, expected {SHA256}. Install the package "
@@ -152,11 +152,10 @@ def encoder_weights(variables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     weights = {}
     for old, new in _TOP.items():
         weights[new] = variables[f"encoder/{old}"]
-    layers = {name.split("/")[1] for name in variables if "/layer_" in name}
-    for layer in sorted(name for name in layers if name != "layer_norm"):
-        index = layer.removeprefix("layer_")
-        for old, new in _layer_weights(variables, f"encoder/{layer}"):
-            weights[f"layers.{index}.{old}"] = new
+    found = (re.match(r"encoder/layer_(\d+)/", name) for name in variables)
+    for layer in sorted({match[1] for match in found if match}):
+        for name, value in _layer_weights(variables, f"encoder/layer_{layer}"):
+            weights[f"layers.{layer}.{name}"] = value
     return {
         f"model.encoder.{name}": np.ascontiguousarray(value, np.float32)
         for name, value in weights.items()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml.constructor import DuplicateKeyError
 from speechbrain.utils.run_opts import RunOptions
 
 from data_prep.audio_info import AudioError
@@ -51,12 +52,20 @@ def command(usage: str) -> Callable:
                 print(f"error: {error}", file=sys.stderr)
                 return 2
             except (ManifestError, AudioError) as error:
-                print(f"error: {error}", file=sys.stderr)
+                print(f"error: {_without_worker(error)}", file=sys.stderr)
                 return 1
 
         return run
 
     return decorate
+
+
+def _without_worker(error: Exception) -> str:
+    """The message of an error; what a worker adds to it (a traceback) left out."""
+    message = str(error)
+    if not message.startswith("Caught "):
+        return message
+    return message.strip().splitlines()[-1].partition(": ")[2]
 
 
 def load_hparams(hparams_file: str, overrides: str) -> dict:
@@ -97,6 +106,8 @@ def load_hparams(hparams_file: str, overrides: str) -> dict:
         if "override" in message:
             raise UsageError(f"{hparams_file}: {message}") from None
         raise
+    except DuplicateKeyError as error:
+        raise UsageError(f"a value is given twice: {error.problem}") from None
 
 
 def show_progress(run_opts: RunOptions) -> bool:

@@ -224,8 +224,8 @@ def make_dataset(
     Returns
     -------
     PassDataset
-        Gives `id`, `wav` and, if labelled, `label`; its rows also have `seconds`, the duration
-        as a number.
+        Gives `id`, `wav` and, if labelled, `label`; its rows also have `seconds`,
+        the duration as a number.
     """
     data = {row["ID"]: {**row, "seconds": row_seconds(row)} for row in rows}
     folder = None if data_folder is None else str(data_folder)

@@ -105,6 +105,8 @@ def format_table(table: Sequence[Mapping]) -> str:
     corpus  slice  real  EER %
     a       all      10   10.0
     """
+    if not table:
+        return "no trial was scored"
     names = [name for name in PRINTED if name in table[0]]
     lines = [[PRINTED[name] for name in names]]
     lines += [[_cell(row[name]) for name in names] for row in table]
@@ -127,9 +129,10 @@ def _cell(value) -> str:
 
 def write_table(path: str | Path, table: Sequence[Mapping]) -> None:
     """Write the table as CSV, atomically; rates in [0, 1]."""
+    columns = list(table[0]) if table else ["corpus", "slice"]
     with atomic_path(path) as temporary:
         with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(table)
 

@@ -160,7 +160,7 @@ def pad():
 
     def pad_waves(waves, extra=0):
         size = max(map(len, waves)) + extra
-        batch = 5.0 * torch.ones(len(waves), size)
+        batch = torch.full((len(waves), size), 5.0, dtype=waves[0].dtype)
         for row, wave in enumerate(waves):
             batch[row, : len(wave)] = wave
         return batch, torch.tensor([len(wave) / size for wave in waves])

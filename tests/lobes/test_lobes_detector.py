@@ -33,6 +33,11 @@ class TestClassifiers:
         classifier.eval()
         assert torch.equal(classifier(x), classifier(x))
 
+    @pytest.mark.parametrize("make", [LinearClassifier, MLPClassifier])
+    def test_arguments_stay_readable(self, make):
+        classifier = make(5, num_classes=3)
+        assert (classifier.input_size, classifier.num_classes) == (5, 3)
+
     def test_mlp_without_hidden_layers_is_linear(self):
         assert len(MLPClassifier(5, hidden_sizes=[]).layers) == 1
 

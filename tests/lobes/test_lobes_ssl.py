@@ -73,6 +73,16 @@ class TestPadding:
             )
             assert not features[:, row, frames:].any()
 
+    def test_nothing_leaks_in_double_precision(self, tiny, waves, pad):
+        """Float32 noise could hide a small leak; here nothing can."""
+        encoder = build(tiny).double()
+        rows = [row.double() for row in waves(LENGTHS)]
+        with torch.no_grad():
+            features, frame_lens = encoder(*pad(rows, extra=333))
+        for row, expected in enumerate(alone(encoder, rows)):
+            got = features[row, : frame_lens[row]]
+            torch.testing.assert_close(got, expected[0], atol=1e-11, rtol=0)
+
     def test_order_of_the_batch_changes_nothing(self, tiny, waves, pad):
         encoder = build(tiny)
         wav, wav_lens = pad(waves(LENGTHS))

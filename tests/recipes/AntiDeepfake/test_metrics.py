@@ -254,6 +254,14 @@ def test_summary_agrees_with_the_single_metrics():
     assert threshold_metrics(scores, labels, 0.3).items() <= row.items()
 
 
+def test_summary_with_an_interval():
+    scores, labels = trials(np.random.default_rng(9), size=60)
+    row = summary(scores, labels, resamples=200)
+    assert (row["eer_low"], row["eer_high"]) == bootstrap_eer(scores, labels, 200)
+    assert "eer_low" not in summary(scores, labels)
+    assert math.isnan(summary([1.0], [0], resamples=200)["eer_low"])
+
+
 def test_summary_of_one_class_keeps_what_it_can():
     row = summary([1.0, -1.0], [0, 0])
     assert (row["real"], row["fake"], row["fpr"]) == (0, 2, 0.5)

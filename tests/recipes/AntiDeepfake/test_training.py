@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, run_python, training_command
+from helpers import ROOT, run_python, training_command
 from safetensors.torch import load_file
 
 
@@ -43,6 +43,7 @@ def test_losses_fall(trained):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_same_seed_same_run(trained, corpus, tiny_ssl, tmp_path):
     # Other numbers of workers must not matter either.
     command = training_command(corpus, tiny_ssl, tmp_path, num_workers=2)
@@ -50,6 +51,7 @@ def test_same_seed_same_run(trained, corpus, tiny_ssl, tmp_path):
     assert_same_outcome(trained, tmp_path)
 
 
+@pytest.mark.slow
 def test_other_seed_other_run(trained, corpus, tiny_ssl, tmp_path):
     run_python("train.py", *training_command(corpus, tiny_ssl, tmp_path, seed=7))
     assert log_of(trained) != log_of(tmp_path)
@@ -57,26 +59,38 @@ def test_other_seed_other_run(trained, corpus, tiny_ssl, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lines_logged", [0, 1, 2])
-@pytest.mark.parametrize("accumulation", [1, 2])
 def test_killed_run_ends_as_if_never_interrupted(
-    corpus, tiny_ssl, tmp_path, lines_logged, accumulation
+    trained, corpus, tiny_ssl, tmp_path, lines_logged
 ):
-    options = {"ckpt_interval_steps": 1, "grad_accumulation_factor": accumulation}
+    command = training_command(corpus, tiny_ssl, tmp_path, ckpt_interval_steps=1)
+    kill(command, tmp_path, lines_logged)
+    run_python("train.py", *command)
+    assert_same_outcome(trained, tmp_path)
+
+
+@pytest.mark.slow
+def test_killed_between_accumulated_batches(corpus, tiny_ssl, tmp_path):
+    options = {"ckpt_interval_steps": 1, "grad_accumulation_factor": 2}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run_python("train.py", *training_command(corpus, tiny_ssl, whole, **options))
     command = training_command(corpus, tiny_ssl, killed, **options)
+    kill(command, killed, 1)
+    run_python("train.py", *command)
+    assert_same_outcome(whole, killed)
+
+
+def kill(command: list[str], folder: Path, lines_logged: int) -> None:
+    """Start a training run and kill it after so many validations."""
     run = subprocess.Popen(
         [sys.executable, "train.py", *command],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(run, killed, lines_logged)
+    wait_for(run, folder, lines_logged)
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
-    assert not (killed / "detector").exists()
-    run_python("train.py", *command)
-    assert_same_outcome(whole, killed)
+    assert not (folder / "detector").exists()
 
 
 def wait_for(run, folder: Path, lines: int) -> None:
@@ -93,6 +107,7 @@ def wait_for(run, folder: Path, lines: int) -> None:
     raise AssertionError("nothing happened in two minutes")
 
 
+@pytest.mark.slow
 def test_bf16_runs(corpus, tiny_ssl, tmp_path):
     command = training_command(corpus, tiny_ssl, tmp_path, precision="bf16")
     run_python("train.py", *command)

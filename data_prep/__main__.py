@@ -1,0 +1,95 @@
+"""The command `python -m data_prep VERB ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from data_prep.audio_info import AudioError
+from data_prep.manifest import ManifestError
+
+__all__ = ["VERBS", "main"]
+
+# Verb: the module that has its `add_arguments(parser)` and `run(arguments)`, and what
+# it does. The module is imported only when the verb is used.
+VERBS = {
+    "mini": ("data_prep.mini.cli", "build the embedded mini corpus"),
+    "audit": (
+        "data_prep.audit",
+        "how well trivial facts of the audio tell the classes",
+    ),
+}
+
+EXAMPLES = """\
+examples:
+  python -m data_prep mini --out data/mini
+  python -m data_prep audit data/mini/valid.csv --data-root data/mini
+  python -m data_prep audit --help
+
+A manifest is a CSV file with one row for each piece of audio. Paths in it start with
+$ROOT/, which stands for the data folder. The exit code is 0 on success, 1 if
+something failed and 2 if the command was not understood.
+"""
+
+
+def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser of the command.
+
+    Arguments
+    ---------
+    verb : str, optional
+        The verb whose own options are to be known; its module is imported.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        The parser; what it parses has `run`, the function of the verb.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep",
+        description="From corpora on disk to manifests, and checks of both.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, (module_name, summary) in VERBS.items():
+        subparser = verbs.add_parser(name, help=summary)
+        if name == verb:
+            module = import_module(module_name)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Arguments
+    ---------
+    arguments : list of str, optional
+        What follows `python -m data_prep`; by default from the command line.
+
+    Returns
+    -------
+    int
+        0 on success, 1 if something failed (the message is on standard error).
+
+    Raises
+    ------
+    SystemExit
+        With 2 if the arguments are not understood, with 0 after `--help`.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # The main parser has no options with values, so the verb is the first argument.
+    parsed = build_parser(arguments[0] if arguments else None).parse_args(arguments)
+    try:
+        return parsed.run(parsed)
+    except (AudioError, ManifestError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,372 @@
+"""How well trivial facts of the audio separate real from fake (verb `audit`).
+
+The error rates say how much of a detector's result on these data could come from a
+leak, such as fakes that are shorter or louder, rather than from speech. About 50 %
+is what a sound corpus gives; a detector has to be well below the best of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from data_prep.features import audit_features
+from data_prep.files import atomic_path
+from data_prep.manifest import UNKNOWN, ManifestError, read_manifest
+
+# The one exception to the rule that data_prep does not import recipes: the EER must
+# be the same everywhere, and metrics.py needs NumPy only.
+from recipes.AntiDeepfake.metrics import bootstrap_eer, eer
+
+__all__ = ["COMBINED", "AuditData", "add_arguments", "audit", "audit_data", "run"]
+
+COMBINED = "all combined"
+FOLDS = 5
+_L2 = 1.0  # strength of the penalty on standardised weights, in units of one trial
+_CLIP = 5.0  # standard deviations; keeps one odd file from ruling the regression
+
+
+class AuditData(NamedTuple):
+    """Features of a list of trials.
+
+    Arguments
+    ---------
+    features : numpy.ndarray
+        [trials, features], without NaN.
+    labels : numpy.ndarray
+        [trials]; 1 is real, 0 is fake.
+    groups : numpy.ndarray
+        [trials]; what must not be split between the folds of a cross-validation.
+    """
+
+    features: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    groups: NDArray
+
+
+def audit(
+    test_rows: Sequence[Mapping[str, str]],
+    train_rows: Sequence[Mapping[str, str]] | None = None,
+    data_folder: str | Path | None = None,
+    workers: int = 1,
+    resamples: int = 1000,
+) -> list[dict]:
+    """Equal error rate of each trivial feature, and of all of them combined.
+
+    Arguments
+    ---------
+    test_rows : list of dict
+        Manifest rows on which the error rates are measured.
+    train_rows : list of dict, optional
+        Manifest rows from which is learned whether a higher or a lower value means
+        real, and the logistic regression. Without them, single features take the
+        better direction, and the regression is cross-validated.
+    data_folder : str or Path, optional
+        What `$ROOT` stands for.
+    workers : int
+        Number of processes that read audio.
+    resamples : int
+        Bootstrap resamples for the 95 % intervals.
+
+    Returns
+    -------
+    list of dict
+        One for each of `features.FEATURES` and a last one, `COMBINED`: `feature`,
+        `eer`, `low` and `high` (interval) in [0, 1], `real_when` (`higher`,
+        `lower` or `-`), `fitted_on` (`train`, `itself` or `cross-validation`),
+        `real` and `fake` (numbers of trials).
+
+    Raises
+    ------
+    AudioError
+        If audio cannot be used.
+    ManifestError
+        If a class is missing, or a path needs a data folder.
+    """
+    names, features = audit_features(test_rows, data_folder, workers)
+    test = _data(test_rows, features)
+    train = None
+    if train_rows is not None:
+        train = _data(train_rows, audit_features(train_rows, data_folder, workers)[1])
+    return audit_data(names, test, train, resamples)
+
+
+def audit_data(
+    names: Sequence[str],
+    test: AuditData,
+    train: AuditData | None = None,
+    resamples: int = 1000,
+) -> list[dict]:
+    """`audit` of features that were computed before.
+
+    Arguments
+    ---------
+    names : list of str
+        Names of the features.
+    test : AuditData
+        Where the error rates are measured.
+    train : AuditData, optional
+        Where directions and weights are learned.
+    resamples : int
+        Bootstrap resamples for the 95 % intervals.
+
+    Returns
+    -------
+    list of dict
+        As `audit`.
+
+    Raises
+    ------
+    ManifestError
+        If a class is missing.
+
+    Example
+    -------
+    >>> labels = np.tile([1, 0], 50)
+    >>> features = np.column_stack([2.0 - labels, np.arange(100) // 2])
+    >>> table = audit_data(["x", "y"], AuditData(features, labels, np.arange(100)))
+    >>> [(row["feature"], row["eer"], row["real_when"]) for row in table]
+    [('x', 0.0, 'lower'), ('y', 0.5, 'higher'), ('all combined', 0.0, '-')]
+    """
+    fitted = test if train is None else train
+    _require_both(test.labels)
+    _require_both(fitted.labels)
+    table = []
+    for name, values, known in zip(
+        names, test.features.T, fitted.features.T, strict=True
+    ):
+        sign = _direction(known, fitted.labels)
+        row = _measure(name, sign * values, test.labels, resamples)
+        row["real_when"] = "higher" if sign > 0 else "lower"
+        row["fitted_on"] = "train" if train else "itself"
+        table.append(row)
+    scores = (
+        _predict(_fit(*train[:2]), test.features) if train else _cross_validate(test)
+    )
+    row = _measure(COMBINED, scores, test.labels, resamples)
+    row |= {
+        "real_when": UNKNOWN,
+        "fitted_on": "train" if train else "cross-validation",
+    }
+    return [*table, row]
+
+
+def _data(rows: Sequence[Mapping[str, str]], features: NDArray) -> AuditData:
+    """Trials of the rows whose audio could be used."""
+    usable = ~np.isnan(features).any(axis=1)
+    labels = np.array([row["Label"] == "real" for row in rows], np.int64)
+    groups = np.array([_group(row) for row in rows])
+    return AuditData(features[usable], labels[usable], groups[usable])
+
+
+def _group(row: Mapping[str, str]) -> str:
+    """Recording or speaker of a row, or else the row itself."""
+    for key in ("Recording", "Speaker"):
+        if row[key] != UNKNOWN:
+            return f"{row['Corpus']} {key} {row[key]}"
+    return row["ID"]
+
+
+def _require_both(labels: NDArray) -> None:
+    """Raise ManifestError if a class is missing."""
+    real, trials = int(labels.sum()), len(labels)
+    if real in (0, trials):
+        raise ManifestError(
+            f"{real} real and {trials - real} fake rows: an audit needs both classes. "
+            "Give the manifests of both together."
+        )
+
+
+def _measure(name: str, scores: NDArray, labels: NDArray, resamples: int) -> dict:
+    """The error rate of some scores with its interval."""
+    low, high = bootstrap_eer(scores, labels, resamples)
+    real = int(labels.sum())
+    return {
+        "feature": name,
+        "eer": eer(scores, labels)[0],
+        "low": low,
+        "high": high,
+        "real": real,
+        "fake": len(labels) - real,
+    }
+
+
+def _direction(values: NDArray, labels: NDArray) -> int:
+    """1 if higher values mean real rather than fake, else -1."""
+    return 1 if eer(values, labels)[0] <= eer(-values, labels)[0] else -1
+
+
+class _Model(NamedTuple):
+    """A logistic regression of standardised features."""
+
+    mean: NDArray
+    scale: NDArray
+    weights: NDArray  # the last one is the bias
+
+
+def _fit(features: NDArray, labels: NDArray) -> _Model:
+    """Fit a logistic regression with an L2 penalty (not on the bias)."""
+    scale = features.std(axis=0)
+    scale[scale == 0] = 1.0
+    model = _Model(features.mean(axis=0), scale, np.zeros(features.shape[1] + 1))
+    inputs = _standardise(model, features)
+    signs = 2.0 * labels - 1
+    penalty = np.append(np.full(features.shape[1], _L2), 0.0)
+
+    def loss(weights: NDArray) -> tuple[float, NDArray]:
+        margins = signs * (inputs @ weights)
+        value = np.logaddexp(0, -margins).sum() + 0.5 * penalty @ weights**2
+        # The derivative of log(1 + exp(-m)) is -1 / (1 + exp(m)).
+        slopes = -signs * np.exp(-np.logaddexp(0, margins))
+        return value, inputs.T @ slopes + penalty * weights
+
+    found = minimize(loss, model.weights, jac=True, method="L-BFGS-B")
+    return model._replace(weights=found.x)
+
+
+def _predict(model: _Model, features: NDArray) -> NDArray:
+    """Log-odds of real, [trials]."""
+    return _standardise(model, features) @ model.weights
+
+
+def _standardise(model: _Model, features: NDArray) -> NDArray:
+    """Features of mean 0 and deviation 1 within limits, and a column of ones."""
+    inputs = np.clip((features - model.mean) / model.scale, -_CLIP, _CLIP)
+    return np.column_stack([inputs, np.ones(len(inputs))])
+
+
+def _cross_validate(data: AuditData) -> NDArray:
+    """Log-odds from regressions that have not seen the group of the trial, [trials]."""
+    folds = _folds(data)
+    scores = np.zeros(len(data.labels))
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        known = data.labels[~held_out]
+        # Without both classes nothing can be learned: the scores stay equal.
+        if 0 < known.sum() < len(known):
+            model = _fit(data.features[~held_out], known)
+            scores[held_out] = _predict(model, data.features[held_out])
+    return scores
+
+
+def _folds(data: AuditData, seed: int = 0) -> NDArray[np.int64]:
+    """Number of the fold of each trial, [trials]; groups stay together."""
+    _, group, sizes = np.unique(data.groups, return_inverse=True, return_counts=True)
+    share_real = np.bincount(group, weights=data.labels) / sizes
+    # Groups in random order, but sorted by class, are dealt out like cards: every
+    # fold then has about the same share of each class.
+    shuffled = np.random.default_rng(seed).permutation(len(sizes))
+    ordered = shuffled[np.argsort(share_real[shuffled], kind="stable")]
+    fold_of_group = np.empty(len(sizes), np.int64)
+    fold_of_group[ordered] = np.arange(len(sizes)) % FOLDS
+    return fold_of_group[group]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of `python -m data_prep audit`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        __doc__.partition("\n\n")[2].strip()
+        + "\n\nWithout --train, each feature takes its better direction, so that "
+        "chance comes out\na little below 50 %, and the combination is cross-validated "
+        "by recording or speaker."
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  python -m data_prep audit valid.csv --data-root /data\n"
+        "  python -m data_prep audit valid.csv test.csv --train train.csv "
+        "--out audit.csv\n"
+    )
+    add = parser.add_argument
+    add("manifests", nargs="+", metavar="MANIFEST", help="manifest to audit")
+    add(
+        "--data-root",
+        "--data_folder",
+        dest="data_folder",
+        metavar="DIR",
+        help="folder that $ROOT stands for",
+    )
+    add(
+        "--train",
+        nargs="+",
+        metavar="MANIFEST",
+        help="learn directions and the combination from these",
+    )
+    add(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes that read audio (default: %(default)s)",
+    )
+    add("--out", metavar="CSV", help="write the tables here, rates in [0, 1]")
+    add("--noprogressbar", action="store_true", help="show no progress bar")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Audit manifests, print a table for each; 1 if audio could not be used."""
+    failures: list[str] = []
+
+    def load(paths: str | list[str]) -> tuple[tuple[str, ...], AuditData]:
+        rows = read_manifest(paths)
+        names, features = audit_features(
+            rows,
+            arguments.data_folder,
+            arguments.workers,
+            not arguments.noprogressbar,
+            failures,
+        )
+        return names, _data(rows, features)
+
+    train = load(arguments.train)[1] if arguments.train else None
+    tables = []
+    for path in arguments.manifests:
+        names, test = load(path)
+        try:
+            table = audit_data(names, test, train)
+        except ManifestError as error:
+            raise ManifestError(f"{path}: {error}") from None
+        print(_format(path, table), end="\n\n")
+        tables += [{"manifest": path, **row} for row in table]
+    if arguments.out:
+        _write(arguments.out, tables)
+    for message in failures:
+        print(f"left out: {message}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _format(path: str, table: Sequence[Mapping]) -> str:
+    """The table as text, the combination first, then the worst leaks."""
+    *single, combined = table
+    lines = [
+        f"{path}: {combined['real']} real, {combined['fake']} fake",
+        f"{'feature':20}  EER %    95 % interval  real when  fitted on",
+    ]
+    single.sort(key=lambda row: row["eer"])
+    for row in (combined, *single):
+        interval = f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+        lines.append(
+            f"{row['feature']:20}  {100 * row['eer']:5.1f}  {interval:>15}  "
+            f"{row['real_when']:9}  {row['fitted_on']}"
+        )
+    return "\n".join(lines)
+
+
+def _write(path: str, table: Sequence[Mapping]) -> None:
+    """Write the rows as CSV, atomically."""
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)

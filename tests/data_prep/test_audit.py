@@ -1,0 +1,216 @@
+"""The audit finds leaks that were put in, and none where there are none."""
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from data_prep import audit as module
+from data_prep.__main__ import main
+from data_prep.audio_info import AudioError
+from data_prep.audit import COMBINED, AuditData, audit, audit_data
+from data_prep.features import FEATURES
+from data_prep.manifest import ManifestError, write_manifest
+
+RATE = 8000
+
+
+def row(name, label, **changes):
+    values = {
+        "ID": name,
+        "Label": label,
+        "Duration": 1,
+        "SampleRate": RATE,
+        "Path": f"$ROOT/{name}.wav",
+        "Attack": "-",
+        "Speaker": "-",
+        "Proportion": "-",
+        "AudioChannel": 1,
+        "AudioEncoding": "PCM_S",
+        "AudioBitSample": 16,
+        "Language": "EN",
+        "Start": "-",
+        "Stop": "-",
+        "Corpus": "c",
+        "Recording": "-",
+    }
+    return {key: str(value) for key, value in (values | changes).items()}
+
+
+def make_corpus(folder, name, count=40, seed=0, fake_seconds=1.0, order="mixed"):
+    """Noise of random length, level and colour; fakes are `fake_seconds` as long."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for index in range(count):
+        label = "real" if index % 2 else "fake"
+        seconds = rng.uniform(0.2, 0.3) * (fake_seconds if label == "fake" else 1)
+        noise = rng.standard_normal(round(seconds * RATE))
+        noise = np.convolve(noise, rng.uniform(0, 1, 3), "same") * rng.uniform(
+            0.01, 0.1
+        )
+        rows.append(row(f"{name}{index}", label))
+        soundfile.write(folder / f"{name}{index}.wav", noise, RATE)
+    if order != "mixed":
+        rows.sort(key=lambda row: row["Label"], reverse=order == "real first")
+    return rows
+
+
+def by_feature(table):
+    return {row["feature"]: row for row in table}
+
+
+def test_shorter_fakes_are_found(tmp_path):
+    found = by_feature(
+        audit(make_corpus(tmp_path, "a", fake_seconds=0.5), None, tmp_path)
+    )
+    assert list(found) == [*FEATURES, COMBINED]
+    duration = found["duration"]
+    assert (duration["eer"], duration["real_when"]) == (0.0, "higher")
+    assert (duration["low"], duration["high"]) == (0.0, 0.0)
+    assert (duration["real"], duration["fake"]) == (20, 20)
+    assert duration["fitted_on"] == "itself"
+    assert found[COMBINED]["eer"] < 0.1
+    assert found[COMBINED]["fitted_on"] == "cross-validation"
+
+
+@pytest.mark.parametrize("order", ["mixed", "real first", "fake first"])
+def test_no_leak_is_found_where_there_is_none(tmp_path, order):
+    rows = make_corpus(tmp_path, "a", 120, order=order)
+    train = make_corpus(tmp_path, "b", 120, seed=1)
+    found = by_feature(audit(rows, train, tmp_path, resamples=200))
+    # All files have the same rate: useless, however the rows are ordered.
+    assert found["sample_rate"]["eer"] == 0.5
+    for name, result in found.items():
+        assert 0.3 < result["eer"] < 0.7, name
+        assert result["low"] <= result["eer"] <= result["high"]
+
+
+def test_directions_come_from_the_training_rows(tmp_path):
+    shorter = make_corpus(tmp_path, "a", fake_seconds=0.5)
+    longer = make_corpus(tmp_path, "b", fake_seconds=2.0)
+    found = by_feature(audit(shorter, longer, tmp_path, resamples=10))
+    assert found["duration"]["real_when"] == "lower"
+    assert found["duration"]["eer"] == 1.0
+    assert found[COMBINED]["eer"] > 0.9
+    assert {result["fitted_on"] for result in found.values()} == {"train"}
+
+
+def test_combination_sees_what_single_features_do_not():
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat([1, 0], 300))
+    hidden = rng.normal(size=600)
+    features = np.column_stack([hidden, hidden + 0.1 * labels, np.zeros(600)])
+    data = AuditData(features, labels, np.arange(600))
+    found = by_feature(audit_data("abc", data, resamples=10))
+    assert min(found[name]["eer"] for name in "abc") > 0.4
+    assert found[COMBINED]["eer"] < 0.05
+
+
+def test_regression_is_the_optimum_of_its_loss():
+    rng = np.random.default_rng(1)
+    features = rng.normal(3, 2, size=(200, 2))
+    labels = (features @ [1.0, -0.5] + rng.normal(size=200) > 1.5).astype(int)
+    model = module._fit(features, labels)
+    inputs = np.column_stack(
+        [(features - features.mean(0)) / features.std(0), np.ones(200)]
+    )
+    error = 1 / (1 + np.exp(-inputs @ model.weights)) - labels
+    gradient = inputs.T @ error + np.append(model.weights[:2], 0)
+    assert np.abs(gradient).max() < 0.01
+    assert model.weights[0] > 1 and model.weights[1] < -0.5
+
+
+def test_groups_are_not_split_and_classes_are_spread():
+    rng = np.random.default_rng(2)
+    groups = np.append(np.arange(60), rng.integers(0, 60, 600))
+    labels = (groups % 3 == 0).astype(int)
+    folds = module._folds(AuditData(np.zeros((660, 1)), labels, groups))
+    assert all(len(set(folds[groups == group])) == 1 for group in range(60))
+    real_groups = [
+        len(set(groups[(folds == fold) & (labels == 1)])) for fold in range(5)
+    ]
+    assert real_groups == [4] * 5
+
+
+def test_speakers_do_not_leak_through_the_cross_validation():
+    # Features tell the speaker, speakers have one class, classes have no pattern.
+    rng = np.random.default_rng(3)
+    speaker = np.repeat(np.arange(60), 20)
+    features = rng.normal(size=(60, 30))[speaker] + 0.01 * rng.normal(size=(1200, 30))
+    labels = rng.permutation(np.arange(60) % 2)[speaker]
+    grouped = audit_data(
+        map(str, range(30)), AuditData(features, labels, speaker), None, 1
+    )
+    split = AuditData(features, labels, np.arange(1200))
+    leaking = audit_data([*map(str, range(30))], split, None, 1)
+    assert grouped[-1]["eer"] > 0.3 > leaking[-1]["eer"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "group"),
+    [
+        ({}, "a"),
+        ({"Speaker": "7"}, "c Speaker 7"),
+        ({"Speaker": "7", "Recording": "r"}, "c Recording r"),
+    ],
+)
+def test_group_is_recording_then_speaker(changes, group):
+    assert module._group(row("a", "real", **changes)) == group
+
+
+def test_one_class_is_refused(tmp_path):
+    rows = [row for row in make_corpus(tmp_path, "a", 6) if row["Label"] == "fake"]
+    with pytest.raises(ManifestError, match="0 real and 3 fake rows"):
+        audit(rows, None, tmp_path)
+
+
+def test_unusable_audio_raises(tmp_path):
+    rows = make_corpus(tmp_path, "a", 6)
+    (tmp_path / "a3.wav").unlink()
+    with pytest.raises(AudioError, match=r"a3\.wav: no such file"):
+        audit(rows, None, tmp_path)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A leaking corpus with its manifests, and what to call the verb with."""
+    for name, seed in (("train", 0), ("test", 1)):
+        rows = make_corpus(tmp_path, name, 20, seed, fake_seconds=0.5)
+        write_manifest(tmp_path / f"{name}.csv", rows)
+    return tmp_path
+
+
+def test_verb_prints_and_writes(corpus, capsys):
+    arguments = ["audit", f"{corpus}/test.csv", f"{corpus}/train.csv"]
+    arguments += ["--data-root", str(corpus), "--train", f"{corpus}/train.csv"]
+    arguments += ["--workers", "2", "--out", f"{corpus}/out/audit.csv"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert lines[0].endswith("test.csv: 10 real, 10 fake")
+    assert lines[2].startswith(COMBINED)
+    worst = lines[3].split()
+    assert worst == ["duration", "0.0", "[0.0,", "0.0]", "higher", "train"]
+    assert printed.err == "", "no progress bar without a terminal"
+    with open(corpus / "out" / "audit.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 2 * (len(FEATURES) + 1)
+    assert table[0]["manifest"].endswith("test.csv")
+    assert (table[0]["feature"], float(table[0]["eer"])) == ("duration", 0.0)
+
+
+def test_verb_lists_unusable_audio_and_fails(corpus, capsys):
+    (corpus / "test3.wav").write_bytes(b"")
+    code = main(["audit", f"{corpus}/test.csv", "--data_folder", str(corpus)])
+    printed = capsys.readouterr()
+    assert code == 1
+    assert "9 real, 10 fake" in printed.out
+    assert printed.err.startswith("left out: ID test3: ")
+    assert "test3.wav: the file is empty" in printed.err
+
+
+def test_verb_names_the_manifest_with_one_class(corpus, capsys):
+    write_manifest(corpus / "one.csv", [row("train0", "fake")])
+    assert main(["audit", f"{corpus}/one.csv", "--data-root", str(corpus)]) == 1
+    assert "one.csv: 0 real and 1 fake rows" in capsys.readouterr().err
