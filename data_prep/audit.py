@@ -25,9 +25,17 @@ from data_prep.manifest import UNKNOWN, ManifestError, read_manifest
 
 # The one exception to the rule that data_prep does not import recipes: the EER must
 # be the same everywhere, and metrics.py needs NumPy only.
-from recipes.AntiDeepfake.metrics import bootstrap_eer, eer
+from recipes.AntiDeepfake.metrics import bootstrap_eer, eer, slices
 
-__all__ = ["COMBINED", "AuditData", "add_arguments", "audit", "audit_data", "run"]
+__all__ = [
+    "COMBINED",
+    "AuditData",
+    "add_arguments",
+    "audit",
+    "audit_data",
+    "audit_slices",
+    "run",
+]
 
 COMBINED = "all combined"
 FOLDS = 5
@@ -46,11 +54,17 @@ class AuditData(NamedTuple):
         [trials]; 1 is real, 0 is fake.
     groups : numpy.ndarray
         [trials]; what must not be split between the folds of a cross-validation.
+    attacks : numpy.ndarray, optional
+        [trials]; names, for `audit_slices`.
+    languages : numpy.ndarray, optional
+        [trials]; codes, for `audit_slices`.
     """
 
     features: NDArray[np.float64]
     labels: NDArray[np.int64]
     groups: NDArray
+    attacks: NDArray | None = None
+    languages: NDArray | None = None
 
 
 def audit(
@@ -149,10 +163,7 @@ def audit_data(
         row["real_when"] = "higher" if sign > 0 else "lower"
         row["fitted_on"] = "train" if train else "itself"
         table.append(row)
-    scores = (
-        _predict(_fit(*train[:2]), test.features) if train else _cross_validate(test)
-    )
-    row = _measure(COMBINED, scores, test.labels, resamples)
+    row = _measure(COMBINED, _combine(test, train), test.labels, resamples)
     row |= {
         "real_when": UNKNOWN,
         "fitted_on": "train" if train else "cross-validation",
@@ -160,12 +171,60 @@ def audit_data(
     return [*table, row]
 
 
+def audit_slices(
+    test: AuditData, train: AuditData | None = None, resamples: int = 1000
+) -> list[dict]:
+    """What the combined features reach for each attack and each language.
+
+    Arguments
+    ---------
+    test : AuditData
+        With `attacks` and `languages`.
+    train : AuditData, optional
+        As for `audit_data`.
+    resamples : int
+        Bootstrap resamples for the 95 % intervals.
+
+    Returns
+    -------
+    list of dict
+        `slice` (`attack <name>`: its fakes against all genuine trials, or
+        `language <code>`), `eer`, `low`, `high`, `real`, `fake`. The error rate is
+        NaN where a class is missing.
+    """
+    scores = _combine(test, train)
+    table = []
+    for kind, names in (("attack", test.attacks), ("language", test.languages)):
+        found = slices(
+            scores, test.labels, names, kind == "attack", resamples=resamples
+        )
+        for name, row in found.items():
+            values = {"eer": row["eer"], "low": row["eer_low"], "high": row["eer_high"]}
+            counts = {"real": row["real"], "fake": row["fake"]}
+            table.append({"slice": f"{kind} {name}", **values, **counts})
+    return table
+
+
+def _combine(test: AuditData, train: AuditData | None) -> NDArray:
+    """Log-odds of a regression on all features, [trials]."""
+    if train is None:
+        return _cross_validate(test)
+    return _predict(_fit(train.features, train.labels), test.features)
+
+
 def _data(rows: Sequence[Mapping[str, str]], features: NDArray) -> AuditData:
     """Trials of the rows whose audio could be used."""
     usable = ~np.isnan(features).any(axis=1)
     labels = np.array([row["Label"] == "real" for row in rows], np.int64)
-    groups = np.array([_group(row) for row in rows])
-    return AuditData(features[usable], labels[usable], groups[usable])
+    groups, attacks, languages = (
+        np.array(names)[usable]
+        for names in (
+            [_group(row) for row in rows],
+            [row["Attack"] for row in rows],
+            [row["Language"] for row in rows],
+        )
+    )
+    return AuditData(features[usable], labels[usable], groups, attacks, languages)
 
 
 def _group(row: Mapping[str, str]) -> str:
@@ -336,7 +395,10 @@ def run(arguments: argparse.Namespace) -> int:
         except ManifestError as error:
             raise ManifestError(f"{path}: {error}") from None
         print(_format(path, table), end="\n\n")
-        tables += [{"manifest": path, **row} for row in table]
+        of_slices = [{**table[-1], **row} for row in audit_slices(test, train)]
+        tables += [
+            {"manifest": path, "slice": "all", **row} for row in [*table, *of_slices]
+        ]
     if arguments.out:
         _write(arguments.out, tables)
     for message in failures:

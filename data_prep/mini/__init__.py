@@ -1,0 +1,1 @@
+"""A small corpus of real speech and its fakes, made from packages."""

@@ -80,7 +80,7 @@ def write_documents(
     for split, members in splits.items():
         path = manifests / f"{split}.csv"
         write_manifest(path, [rows[item.name] for item in members])
-    order = balanced_order(splits["target_train"], facts["seed"])
+    order = balanced_order(splits.get("target_train", []), facts["seed"])
     for size in subset_sizes:
         path = manifests / f"target_train_{size}.csv"
         write_manifest(path, [rows[item.name] for item in order[:size]])

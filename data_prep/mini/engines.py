@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "allowed_text", "make_sentences"]
 
-Engine = Callable[
-    [Prefix, str, Sequence[str], np.random.Generator], "list[np.ndarray]"
-]
+Engine = Callable[[Prefix, str, Sequence[str], np.random.Generator], "list[np.ndarray]"]
 
-_ESPEAK_VARIANTS = ("", *(f"+m{i}" for i in range(1, 8)), *(f"+f{i}" for i in range(1, 6)))
+_ESPEAK_VARIANTS = (
+    "",
+    *(f"+m{i}" for i in range(1, 8)),
+    *(f"+f{i}" for i in range(1, 6)),
+)
 SPEEDS = (0.85, 1.2)
 
 # What each festival voice can read: its language's letters and its encoding.
@@ -53,7 +55,11 @@ def allowed_text(engine: str, voice: str) -> re.Pattern[str]:
     ):
         return re.compile(r"[A-Za-z ,.!?';:-]+")
     if engine == "festival":
-        letters = "áčďéěíňóřšťúůýž" if voice.startswith("czech") else "àáâäçèéêëíìïîñòóôöùúûü·å"
+        letters = (
+            "áčďéěíňóřšťúůýž"
+            if voice.startswith("czech")
+            else "àáâäçèéêëíìïîñòóôöùúûü·å"
+        )
         return re.compile(rf"(?i:[a-z{letters} ,.!?';:-]+)")
     return re.compile(r"[^\d]+")
 
@@ -112,7 +118,10 @@ def _espeak(prefix, voice, texts, random):
     waveforms = []
     for text in texts:
         variant = voice + str(random.choice(_ESPEAK_VARIANTS))
-        speed, pitch = str(int(random.uniform(130, 185))), str(int(random.uniform(25, 75)))
+        speed, pitch = (
+            str(int(random.uniform(130, 185))),
+            str(int(random.uniform(25, 75))),
+        )
         options = ("-v", variant, "-s", speed, "-p", pitch)
         content = prefix.run("espeak-ng", *options, "--stdout", "--", text)
         # A streamed WAV header does not know its length: skip it.
@@ -127,7 +136,9 @@ def _flite(prefix, voice, texts, random):
         path = f"{folder}/speech.wav"
         for text in texts:
             stretch = f"duration_stretch={random.uniform(*SPEEDS):.2f}"
-            prefix.run("flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", path)
+            prefix.run(
+                "flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", path
+            )
             waveforms.append(to_16k(*soundfile.read(path)))
     return waveforms
 
@@ -135,7 +146,11 @@ def _flite(prefix, voice, texts, random):
 def _festival(prefix, voice, texts, random):
     """Festival, diphone and HTS voices."""
     encoding = next(
-        (code for start, code in _FESTIVAL_ENCODINGS.items() if voice.startswith(start)),
+        (
+            code
+            for start, code in _FESTIVAL_ENCODINGS.items()
+            if voice.startswith(start)
+        ),
         _LATIN_1,
     )
     folder = prefix.path("usr/share/festival")
@@ -152,7 +167,7 @@ def _festival(prefix, voice, texts, random):
         paths = [f"{output}/{index}.wav" for index in range(len(texts))]
         for text, path in zip(texts, paths, strict=True):
             commands.append(
-                f"(utt.save.wave (utt.synth (Utterance Text \"{text}\")) \"{path}\" 'riff)"
+                f'(utt.save.wave (utt.synth (Utterance Text "{text}")) "{path}" \'riff)'
             )
         script = Path(output, "speak.scm")
         script.write_bytes("\n".join(commands).encode(encoding))
@@ -191,7 +206,9 @@ def _piper(prefix, voice, texts, random):
             length_scale=float(random.uniform(*SPEEDS)),
             noise_scale=float(random.uniform(0.4, 0.8)),
         )
-        chunks = [chunk.audio_float_array for chunk in speaker.synthesize(text, settings)]
+        chunks = [
+            chunk.audio_float_array for chunk in speaker.synthesize(text, settings)
+        ]
         waveforms.append(to_16k(np.concatenate(chunks), speaker.config.sample_rate))
     return waveforms
 

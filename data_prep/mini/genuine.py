@@ -197,9 +197,7 @@ def make_genuine_pieces(
 
 def _read_files(prefix: Prefix, files: Sequence[tuple[str, Path]]) -> list[Clip]:
     """Read recordings; one that holds nothing but silence gives an empty clip."""
-    origins = [
-        f"{package}: {path.relative_to(prefix.root)}" for package, path in files
-    ]
+    origins = [f"{package}: {path.relative_to(prefix.root)}" for package, path in files]
     paths = [path for _, path in files]
     if paths and paths[0].suffix == ".g722":
         waveforms = _decode_g722(paths)

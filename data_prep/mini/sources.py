@@ -55,7 +55,7 @@ ENGINE_PACKAGES = {
     "espeak-ng": "GPL-3+",
     "espeak-ng-data": "GPL-3+",
     "festival": "MIT-like",
-    "festival-ca": "GPL-2+",
+    "festival-ca": "LGPL-2.1 and GPL-2+",
     "festival-czech": "GPL-2+",
     "festlex-cmu": "MIT-like",
     "festlex-ifd": "GPL-2+",

@@ -9,7 +9,7 @@ import soundfile
 from data_prep import audit as module
 from data_prep.__main__ import main
 from data_prep.audio_info import AudioError
-from data_prep.audit import COMBINED, AuditData, audit, audit_data
+from data_prep.audit import COMBINED, AuditData, audit, audit_data, audit_slices
 from data_prep.features import FEATURES
 from data_prep.manifest import ManifestError, write_manifest
 
@@ -195,7 +195,8 @@ def test_verb_prints_and_writes(corpus, capsys):
     assert printed.err == "", "no progress bar without a terminal"
     with open(corpus / "out" / "audit.csv", newline="") as file:
         table = list(csv.DictReader(file))
-    assert len(table) == 2 * (len(FEATURES) + 1)
+    # Every feature, the combination, its one attack and its one language.
+    assert len(table) == 2 * (len(FEATURES) + 3)
     assert table[0]["manifest"].endswith("test.csv")
     assert (table[0]["feature"], float(table[0]["eer"])) == ("duration", 0.0)
 
@@ -214,3 +215,19 @@ def test_verb_names_the_manifest_with_one_class(corpus, capsys):
     write_manifest(corpus / "one.csv", [row("train0", "fake")])
     assert main(["audit", f"{corpus}/one.csv", "--data-root", str(corpus)]) == 1
     assert "one.csv: 0 real and 1 fake rows" in capsys.readouterr().err
+
+
+def test_slices_of_the_combination():
+    """One attack is as short as can be, the other is like the genuine trials."""
+    lengths = np.array([9.0, 8, 7, 6, 9.5, 8.5, 7.5, 6.5, 1, 2, 1.5, 2.5])
+    labels = np.array([1] * 4 + [0] * 8)
+    attacks = np.array(["-"] * 4 + ["good"] * 4 + ["short"] * 4)
+    languages = np.array(["EN"] * 6 + ["CS"] * 6)
+    test = AuditData(lengths[:, None], labels, np.arange(12), attacks, languages)
+    train = AuditData(np.array([[9.0], [8], [1], [2]]), np.array([1, 1, 0, 0]), [0] * 4)
+    rows = {row["slice"]: row for row in audit_slices(test, train, resamples=10)}
+    assert list(rows) == ["attack good", "attack short", "language CS", "language EN"]
+    assert rows["attack short"]["eer"] == 0.0
+    assert rows["attack good"]["eer"] >= 0.5
+    assert (rows["attack good"]["real"], rows["attack good"]["fake"]) == (4, 4)
+    assert np.isnan(rows["language CS"]["eer"])

@@ -4,8 +4,10 @@ import json
 
 import pytest
 import torch
+from transformers import WhisperFeatureExtractor
 
 from lobes.ssl import SSLEncoder
+from lobes.whisper import LogMel
 
 LENGTHS = [9001, 16000, 401, 720, 6399]
 
@@ -122,9 +124,31 @@ class TestPadding:
         with torch.no_grad():
             states, _ = encoder(waves([4000])[0][None])
         assert len(states) == 4
-        assert not torch.equal(states[0], torch.zeros_like(states[0]))
-        first_dropped = 2 if tiny.name.startswith("wavlm") else 1  # keeps layer 1
-        torch.testing.assert_close(states[first_dropped], states[2])
+        kept = 1 if tiny.name.startswith("wavlm") else 0  # WavLM keeps its first layer
+        assert states[kept].any()
+        assert torch.equal(states[2], states[kept])
+
+
+class TestLogMel:
+    def test_equal_to_transformers_before_the_end(self, waves):
+        """Short inputs too: the end is followed by silence, as in 30 s of Whisper."""
+        wave = 0.05 * waves([12345])[0]
+        extractor = WhisperFeatureExtractor()
+        expected = extractor(wave.numpy(), sampling_rate=16000, return_tensors="pt")
+        got = LogMel(80, 480000)(wave[None], torch.tensor([12345]))
+        assert got.shape == (1, 80, 78 + 2)
+        torch.testing.assert_close(
+            got, expected.input_features[..., :80], atol=1e-5, rtol=0
+        )
+
+    def test_floor_comes_from_the_valid_frames(self):
+        wav = torch.zeros(1, 16000)
+        wav[0, :800] = torch.randn(800)
+        wav[0, -3] = 100.0  # loudest in the first frame after the end
+        mel = LogMel(80, 480000)(wav, torch.tensor([16000]))
+        assert mel[..., 100].max() > mel[..., :100].max()
+        range_in_log10 = 4 * (mel[..., :100].max() - mel.min())
+        assert range_in_log10.item() == pytest.approx(8, abs=1e-4)
 
 
 class TestWhisperWindows:
@@ -247,6 +271,9 @@ class TestGradients:
             assert any(m.training for m in encoder.model.modules())
             for module in encoder.family.extractor(encoder.model):
                 assert not module.training
+            wav = torch.randn(1, 800, requires_grad=True)
+            encoder(wav)[0].sum().backward()
+            assert wav.grad is None  # no graph is kept through the convolutions
             for name, grad in got.items():
                 if is_extractor(name):
                     assert grad is None

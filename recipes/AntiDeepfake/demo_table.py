@@ -1,0 +1,112 @@
+"""The table of the demo, read from what its stages wrote."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+__all__ = ["demo_table"]
+
+ZEROSHOT = "mini_zeroshot"
+TARGET = "mini_target"
+COMBINED = "all combined"
+
+
+def demo_table(results: Path, seeds: Sequence[int], finetuned: Sequence[str]) -> str:
+    """Put the error rates of all stages side by side.
+
+    Arguments
+    ---------
+    results : Path
+        Where the demo wrote.
+    seeds : list of int
+        Runs to show; of several, mean and standard deviation are shown.
+    finetuned : list of str
+        Names of the fine-tuning runs.
+
+    Returns
+    -------
+    str
+        Text of the table.
+    """
+    parts = [
+        _zeroshot(results, seeds, ZEROSHOT, "Zero-shot: unseen attacks and speakers"),
+        _zeroshot(results, seeds, TARGET, "Zero-shot: target domain, before tuning"),
+        _finetuned(results, seeds, finetuned),
+        f"Scores, metrics and plots: {results}/eval, {results}/finetune/*/*/eval\n"
+        f"Training logs: {results}/**/train_log.txt; curves: tensorboard --logdir "
+        f"{results}",
+    ]
+    return "\n\n".join(parts)
+
+
+def _zeroshot(results: Path, seeds: Sequence[int], corpus: str, title: str) -> str:
+    """EER of every slice after post-training, beside the trivial predictors."""
+    runs = [_metrics(results / f"eval/seed{seed}", corpus) for seed in seeds]
+    trivial = _audit(results / "audit/audit.csv", corpus)
+    lines = [["slice", "real", "fake", "post-trained", "trivial features"]]
+    for name, row in runs[0].items():
+        found = _over_seeds([run[name] for run in runs])
+        beside = _interval(trivial[name], "low", "high") if name in trivial else ""
+        lines.append([name, row["real"], row["fake"], found, beside])
+    return f"{title}, EER %\n{_align(lines)}"
+
+
+def _finetuned(results: Path, seeds: Sequence[int], names: Sequence[str]) -> str:
+    """EER on both test sets after fine-tuning on a few target clips."""
+    lines = [["fine-tuned from", "target test", "zero-shot test"]]
+    for name in names:
+        folder = results / "finetune" / name.replace(", ", "-")
+        folders = [folder / f"seed{seed}" / "eval" for seed in seeds]
+        cells = [
+            _over_seeds([_metrics(one, corpus)["all"] for one in folders])
+            for corpus in (TARGET, ZEROSHOT)
+        ]
+        lines.append([name, *cells])
+    return f"Fine-tuned on a few clips of the target domain, EER %\n{_align(lines)}"
+
+
+def _metrics(folder: Path, corpus: str) -> dict[str, dict[str, str]]:
+    """Rows of a `metrics.csv` for one corpus, by slice."""
+    with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["corpus"] == corpus]
+    return {row["slice"]: row for row in rows}
+
+
+def _audit(path: Path, corpus: str) -> dict[str, dict[str, str]]:
+    """Rows of the audit of one corpus for the combined features, by slice."""
+    manifest = corpus.removeprefix("mini_") + "_test.csv"
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        row["slice"]: row
+        for row in rows
+        if Path(row["manifest"]).name == manifest and row["feature"] == COMBINED
+    }
+
+
+def _over_seeds(rows: Sequence[dict[str, str]]) -> str:
+    """One run: EER and its interval; several: mean and standard deviation."""
+    if len(rows) == 1 or rows[0]["eer"] == "nan":
+        return _interval(rows[0], "eer_low", "eer_high")
+    rates = [100 * float(row["eer"]) for row in rows]
+    return f"{mean(rates):.1f} +- {stdev(rates):.1f}"
+
+
+def _interval(row: dict[str, str], low: str, high: str) -> str:
+    if row["eer"] == "nan":
+        return "one class only"
+    rate, low, high = (100 * float(row[key]) for key in ("eer", low, high))
+    return f"{rate:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def _align(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    )
