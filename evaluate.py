@@ -15,8 +15,12 @@ import speechbrain as sb
 from speechbrain.utils.distributed import ddp_init_group
 
 from data_prep.manifest import read_manifest
-from recipes.AntiDeepfake.command import command, load_hparams, show_progress
-from recipes.AntiDeepfake.interface import DeepfakeDetector
+from recipes.AntiDeepfake.command import (
+    command,
+    load_detector,
+    load_hparams,
+    show_progress,
+)
 from recipes.AntiDeepfake.plots import plot_scores
 from recipes.AntiDeepfake.report import (
     format_table,
@@ -35,7 +39,7 @@ def main(arguments: list[str]) -> int:
     hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
     rows = read_manifest(hparams["test_csv"])
-    detector = DeepfakeDetector.from_hparams(hparams["detector"], run_opts=run_opts)
+    detector = load_detector(hparams["detector"], run_opts)
     scored = score_rows(
         detector.logits,
         rows,

@@ -13,8 +13,7 @@ listed with its reason on standard error, and the exit code is 1 then.
 import argparse
 import sys
 
-from recipes.AntiDeepfake.command import command
-from recipes.AntiDeepfake.interface import DeepfakeDetector
+from recipes.AntiDeepfake.command import command, load_detector
 from recipes.AntiDeepfake.report import list_failures
 from recipes.AntiDeepfake.scoring import find_audio, score_rows, write_scores
 
@@ -26,16 +25,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("detector")
     parser.add_argument("audio", nargs="+")
     parser.add_argument("--out")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device")
     parser.add_argument("--max_batch_length", type=float, default=100.0)
     parser.add_argument("--num_workers", type=int, default=0)
     parser.add_argument("--noprogressbar", action="store_true")
     options = parser.parse_args(arguments)
 
     rows, failures = find_audio(options.audio)
-    detector = DeepfakeDetector.from_hparams(
-        options.detector, run_opts={"device": options.device}
-    )
+    run_opts = {"device": options.device} if options.device else {}
+    detector = load_detector(options.detector, run_opts)
     scored = score_rows(
         detector.logits,
         rows,

@@ -16,10 +16,9 @@ import sys
 import speechbrain as sb
 from speechbrain.utils.distributed import ddp_init_group, run_on_main
 
-from data_prep.manifest import read_manifest
 from recipes.AntiDeepfake.brain import AntiDeepfakeBrain
 from recipes.AntiDeepfake.command import command, load_hparams, show_progress
-from recipes.AntiDeepfake.dataio import make_dataset, seconds
+from recipes.AntiDeepfake.dataio import make_dataset, read_trials, seconds
 from recipes.AntiDeepfake.export import export_detector, load_weights
 from recipes.AntiDeepfake.sampling import scoring_loader, training_loader
 
@@ -34,15 +33,13 @@ def main(arguments: list[str]) -> None:
 
     # 1. Data: crops and augmentation for training, whole audio for validation.
     train_data = make_dataset(
-        read_manifest(hparams["train_csv"]),
+        read_trials(hparams["train_csv"]),
         hparams["data_folder"],
         crop=hparams["crop"],
         augmentation=hparams["rawboost"],
         seed=hparams["seed"],
     )
-    valid_data = make_dataset(
-        read_manifest(hparams["valid_csv"]), hparams["data_folder"]
-    )
+    valid_data = make_dataset(read_trials(hparams["valid_csv"]), hparams["data_folder"])
 
     train_loader = training_loader(train_data, **hparams["train_loader"])
     # The position in the data is part of a checkpoint.

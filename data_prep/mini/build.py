@@ -10,25 +10,22 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import soundfile
 
 from data_prep.files import atomic_path
 from data_prep.mini import channel
-from data_prep.mini.audio import SAMPLE_RATE, cut_pieces, generator
+from data_prep.mini.audio import SAMPLE_RATE, generator
 from data_prep.mini.documents import write_documents
-from data_prep.mini.engines import allowed_text, make_sentences
 from data_prep.mini.errors import MiniError
 from data_prep.mini.genuine import make_genuine_pieces
 from data_prep.mini.items import Item, list_items
-from data_prep.mini.jobs import Job, run_jobs
-from data_prep.mini.plan import Plan, Voice
+from data_prep.mini.jobs import Job
+from data_prep.mini.settings import Settings
 from data_prep.mini.sources import Prefix, check_pypi_packages, prepare_prefix
 from data_prep.mini.state import (
     is_complete,
@@ -37,52 +34,19 @@ from data_prep.mini.state import (
     request_key,
     write_stamp,
 )
-from data_prep.mini.store import Clip, read_clips, write_clips
-from data_prep.mini.texts import TextStock
+from data_prep.mini.store import Clip, read_clips
+from data_prep.mini.synthesis import make_synthetic_pieces
 from data_prep.mini.verify import verify_corpus
 from data_prep.mini.vocoders import make_copies
 from data_prep.mini.whisper_wheel import write_encoder
 
-__all__ = ["Settings", "build_corpus"]
+__all__ = ["build_corpus"]
 
-# Sentences needed for one piece, and some for what remains at the end.
-SENTENCES_PER_PIECE, SPARE_SENTENCES = 1.55, 3
 CLIPS_PER_JOB = 40
 COPIES_PER_JOB = 30
-# Few sentences a job where they take long, for even loads and for resuming.
-SENTENCES_PER_JOB = {"kokoro": 8}
-DEFAULT_SENTENCES_PER_JOB = 40
-# Estimated seconds for one sentence or copy.
-COSTS = {"kokoro": 1.5, "piper": 0.3, "festival": 0.15, "world": 0.1, "world_vc": 0.1}
+# Estimated seconds for one copy.
+COSTS = {"world": 0.1, "world_vc": 0.1}
 DEFAULT_COST = 0.06
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to build, where and how.
-
-    Arguments
-    ---------
-    out : Path
-        The corpus folder.
-    cache : Path
-        Folder for downloads, which several corpora may share.
-    plan : Plan
-        What the corpus consists of.
-    seed : int
-        Seed of all random choices.
-    workers : int
-        Number of processes.
-    progress : callable
-        Told (step, done, total) as the build goes on.
-    """
-
-    out: Path
-    cache: Path
-    plan: Plan
-    seed: int
-    workers: int
-    progress: Callable[[str, int, int], None]
 
 
 def build_corpus(settings: Settings) -> bool:
@@ -115,8 +79,8 @@ def build_corpus(settings: Settings) -> bool:
 
     items = list_items(settings.plan, settings.seed)
     _make_genuine(settings, prefix, work)
-    left_out = _make_fakes(settings, prefix, work, items)
-    _make_synthetic_pieces(settings, work, items)
+    copies = _copy_jobs(settings, prefix, work, items)
+    left_out = make_synthetic_pieces(settings, prefix, work, items, copies)
     clips = _write_audio(settings, prefix, work, items)
     remove_leftovers(settings.out, {item.path for item in items})
     write_encoder(settings.out / "ssl" / "whisper-tiny.en")
@@ -146,13 +110,6 @@ def _assemble_kokoro(cache: Path) -> None:
     core.model_path()
 
 
-def _run(settings: Settings, step: str, jobs: Sequence[Job]) -> None:
-    def report(done: int) -> None:
-        settings.progress(step, done, len(jobs))
-
-    run_jobs(jobs, settings.workers, report)
-
-
 def _store(work: Path, name: str) -> Path:
     return work / f"{name}.npz"
 
@@ -169,30 +126,7 @@ def _make_genuine(settings: Settings, prefix: Prefix, work: Path) -> None:
         for part in settings.plan.parts.values()
         for pool, count in part.genuine.items()
     ]
-    _run(settings, "genuine speech", jobs)
-
-
-def _make_fakes(
-    settings: Settings, prefix: Prefix, work: Path, items: Sequence[Item]
-) -> int:
-    """Speak all sentences and copy genuine pieces; returns sentences left out."""
-    stock = TextStock(prefix, settings.seed)
-    jobs = []
-    for part_name, voice, store in _voices(items):
-        sentences = math.ceil(voice.count * SENTENCES_PER_PIECE) + SPARE_SENTENCES
-        allowed = allowed_text(voice.engine, voice.name)
-        texts = stock.take(voice.language, sentences, allowed)
-        size = SENTENCES_PER_JOB.get(voice.engine, DEFAULT_SENTENCES_PER_JOB)
-        for start in range(0, len(texts), size):
-            some = texts[start : start + size]
-            keys = (settings.seed, part_name, voice.language, start)
-            output = work / "sentences" / store / f"{start:04d}.npz"
-            cost = len(some) * COSTS.get(voice.engine, DEFAULT_COST)
-            arguments = (prefix, voice.engine, voice.name, some, keys)
-            jobs.append(Job(output, make_sentences, arguments, cost))
-    jobs += _copy_jobs(settings, prefix, work, items)
-    _run(settings, "synthetic speech", jobs)
-    return stock.left_out
+    settings.run("genuine speech", jobs)
 
 
 def _copy_jobs(
@@ -219,39 +153,6 @@ def _copy_jobs(
     return jobs
 
 
-def _voices(items: Sequence[Item]) -> list[tuple[str, Voice, str]]:
-    """(part, voice, store) of every voice of the plan."""
-    found = {item.store: (item.part, item.voice, item.store) for item in items}
-    return [entry for entry in found.values() if entry[1]]
-
-
-def _make_synthetic_pieces(
-    settings: Settings, work: Path, items: Sequence[Item]
-) -> None:
-    """Cut pieces from the sentences of every voice."""
-    jobs = []
-    for _, voice, store in _voices(items):
-        folder = work / "sentences" / store
-        arguments = (folder, voice, f"{settings.seed}|{store}")
-        jobs.append(Job(_store(work, store), cut_synthetic_pieces, arguments))
-    _run(settings, "synthetic pieces", jobs)
-
-
-def cut_synthetic_pieces(output: Path, folder: Path, voice: Voice, key: str) -> None:
-    """Cut the planned number of pieces from a voice's sentences (a job)."""
-    sentences = [
-        clip for path in sorted(folder.glob("*.npz")) for clip in read_clips(path)
-    ]
-    pieces = cut_pieces(sentences, voice.count, generator("pieces", key))
-    if len(pieces) < voice.count:
-        raise MiniError(
-            f"engine {voice.engine}, voice {voice.name}: {len(sentences)} sentences "
-            f"in {voice.language!r} give {len(pieces)} pieces instead of "
-            f"{voice.count}. Raise SENTENCES_PER_PIECE in data_prep/mini/build.py."
-        )
-    write_clips(output, pieces)
-
-
 def _write_audio(
     settings: Settings, prefix: Prefix, work: Path, items: Sequence[Item]
 ) -> dict[str, dict]:
@@ -269,7 +170,7 @@ def _write_audio(
             output = work / "channel" / f"{name}-{start:05d}.json"
             arguments = (settings.out, work, prefix, chunk, telephone, settings.seed)
             jobs.append(Job(output, write_clip_files, arguments, cost=len(chunk)))
-    _run(settings, "audio files", jobs)
+    settings.run("audio files", jobs)
     clips: dict[str, dict] = {}
     for job in jobs:
         clips |= json.loads(job.output.read_text("utf-8"))

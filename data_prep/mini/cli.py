@@ -90,7 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     # Imported here, because the build needs packages that the rest does not.
     try:
-        from data_prep.mini.build import Settings, build_corpus
+        from data_prep.mini.build import build_corpus
+        from data_prep.mini.settings import Settings
     except ModuleNotFoundError as error:
         print(
             f"the mini corpus needs the package {error.name}: "

@@ -5,15 +5,25 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from huggingface_hub.utils import HFValidationError
 from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml.constructor import DuplicateKeyError
 from speechbrain.utils.run_opts import RunOptions
 
 from data_prep.audio_info import AudioError
 from data_prep.manifest import ManifestError
+from recipes.AntiDeepfake.export import HYPERPARAMS
+from recipes.AntiDeepfake.interface import DeepfakeDetector
 
-__all__ = ["UsageError", "command", "load_hparams", "show_progress"]
+__all__ = [
+    "UsageError",
+    "command",
+    "load_detector",
+    "load_hparams",
+    "show_progress",
+]
 
 
 class UsageError(ValueError):
@@ -86,16 +96,15 @@ def load_hparams(hparams_file: str, overrides: str) -> dict:
     Raises
     ------
     UsageError
-        If there is no such file or key, or a value is missing that only the user
-        knows.
+        If there is no such file or key, if the SSL model cannot be found, or if a
+        value is missing that only the user knows.
     """
     try:
         with open(hparams_file, encoding="utf-8") as stream:
             return load_hyperpyyaml(stream, overrides)
-    except FileNotFoundError as error:
-        if error.filename != hparams_file:
-            raise
-        raise UsageError(f"{hparams_file}: no such file; see hparams/.") from None
+    except OSError as error:
+        # The YAML itself, or a file or hub id that it names, such as ssl_source.
+        raise UsageError(f"{hparams_file}: {error}") from None
     except (ValueError, KeyError) as error:
         message = str(error.args[0] if error.args else error)
         if "!PLACEHOLDER" in message:
@@ -108,6 +117,39 @@ def load_hparams(hparams_file: str, overrides: str) -> dict:
         raise
     except DuplicateKeyError as error:
         raise UsageError(f"a value is given twice: {error.problem}") from None
+
+
+def load_detector(source: str | Path, run_opts) -> DeepfakeDetector:
+    """Load the detector that a command was given.
+
+    Arguments
+    ---------
+    source : str or Path
+        A detector folder or a hub id.
+    run_opts : RunOptions or dict
+        Where and how it is to run.
+
+    Returns
+    -------
+    DeepfakeDetector
+
+    Raises
+    ------
+    UsageError
+        If there is no detector.
+    """
+    if Path(source).is_dir() and not (Path(source) / HYPERPARAMS).exists():
+        raise UsageError(
+            f"{source}: a folder without {HYPERPARAMS}. Give the folder `detector` "
+            "that train.py writes at the end of a run."
+        )
+    try:
+        return DeepfakeDetector.from_hparams(source, run_opts=run_opts)
+    except (OSError, HFValidationError) as error:
+        raise UsageError(
+            f"{source}: neither a detector folder nor a hub id that can be reached "
+            f"({str(error).strip().splitlines()[0]})."
+        ) from None
 
 
 def show_progress(run_opts: RunOptions) -> bool:

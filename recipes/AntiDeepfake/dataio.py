@@ -22,7 +22,7 @@ import torchaudio
 from speechbrain.dataio.dataset import DynamicItemDataset
 
 from data_prep.audio_info import AudioError, audio_info, read_audio
-from data_prep.manifest import UNKNOWN, resolve_path
+from data_prep.manifest import UNKNOWN, ManifestError, read_manifest, resolve_path
 from lobes.masking import normalise_wav
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "WaveformReader",
     "item_generator",
     "make_dataset",
+    "read_trials",
     "row_seconds",
     "seconds",
 ]
@@ -194,6 +195,34 @@ def row_seconds(row: Mapping[str, str]) -> float:
 def seconds(dataset: PassDataset) -> list[float]:
     """How long each item is, uncropped."""
     return [row["seconds"] for row in dataset.data.values()]
+
+
+def read_trials(manifests: str | Path | Sequence[str | Path]) -> list[dict[str, str]]:
+    """Read manifests that must hold both classes, as training and validation do.
+
+    Arguments
+    ---------
+    manifests : str, Path or list of them
+        The manifests.
+
+    Returns
+    -------
+    list of dict
+        Their rows.
+
+    Raises
+    ------
+    ManifestError
+        If they cannot be used or a class is missing.
+    """
+    rows = read_manifest(manifests)
+    for label in LABELS:
+        if not any(row["Label"] == label for row in rows):
+            raise ManifestError(
+                f"{manifests}: {len(rows)} rows, but none is {label!r}. Training and "
+                "validation need real and fake audio: add a manifest that has it."
+            )
+    return rows
 
 
 def make_dataset(

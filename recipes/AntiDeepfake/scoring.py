@@ -70,7 +70,6 @@ def score_rows(
     rows: Sequence[Mapping[str, str]],
     data_folder: str | Path | None = None,
     max_batch_length: float = 100.0,
-    device: str = "cpu",
     num_workers: int = 0,
     progressbar: bool = False,
 ) -> Scored:
@@ -88,8 +87,6 @@ def score_rows(
         What `$ROOT` stands for.
     max_batch_length : float
         Most seconds in a batch.
-    device : str
-        Where `predict` wants its input.
     num_workers : int
         Processes that read audio.
     progressbar : bool
@@ -120,7 +117,7 @@ def score_rows(
     for batch, failures in tqdm(loader, disable=not show, desc="scoring"):
         scored.failures.update(failures)
         if batch is not None:
-            wavs, wav_lens = batch.to(device).wav
+            wavs, wav_lens = batch.wav
             with torch.inference_mode():
                 logits = predict(wavs, wav_lens).float().cpu().tolist()
             scored.logits.update(zip(batch.id, map(tuple, logits), strict=True))

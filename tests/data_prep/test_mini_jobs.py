@@ -106,7 +106,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from mini_plan import TINY
-from data_prep.mini.build import Settings, build_corpus
+from data_prep.mini.build import build_corpus
+from data_prep.mini.settings import Settings
 
 if __name__ == "__main__":
     out, cache, workers = sys.argv[1:]

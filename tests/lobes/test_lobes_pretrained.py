@@ -81,6 +81,12 @@ class TestLayouts:
         encoder = SSLEncoder(folder)
         assert {p.dtype for p in encoder.parameters()} == {torch.float32}
 
+    def test_architecture_only_needs_no_weights(self, tiny_named, tmp_path):
+        tiny_named("whisper").save(tmp_path)
+        (tmp_path / "model.safetensors").unlink()
+        encoder = SSLEncoder(tmp_path, num_layers=2, architecture_only=True)
+        assert encoder.num_layers == 2
+
     def test_model_survives_the_file(self, tiny_named, tmp_path):
         """The weights are a copy: the file may be rewritten while they are used."""
         tiny = tiny_named("whisper")

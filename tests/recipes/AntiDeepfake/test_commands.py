@@ -104,3 +104,30 @@ def test_fine_tuning_starts_from_a_detector(trained, corpus, tiny_ssl, tmp_path)
 def test_help_teaches(script):
     done = run_python(script, "--help")
     assert f"python {script}" in done.stdout
+
+
+def test_wrong_ssl_source_is_explained(corpus, tmp_path):
+    command = training_command(corpus, "no/such-model", tmp_path)
+    done = run_python("train.py", *command, check=False)
+    assert done.returncode == 2
+    assert "no/such-model" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("source", ["nowhere/at/all", "lobes"])
+def test_missing_detector_is_explained(source, corpus):
+    audio = corpus / "audio" / "test-000.flac"
+    done = run_python("score.py", source, audio, check=False)
+    assert done.returncode == 2
+    assert f"error: {source}" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_missing_class_is_explained(corpus, tiny_ssl, tmp_path):
+    lines = (corpus / "valid.csv").read_text().splitlines()
+    only_real = [line for line in lines if ",fake," not in line]
+    (tmp_path / "real.csv").write_text("\n".join(only_real) + "\n")
+    command = training_command(
+        corpus, tiny_ssl, tmp_path / "out", valid_csv=tmp_path / "real.csv"
+    )
+    done = run_python("train.py", *command, check=False)
+    assert done.returncode == 1
+    assert "real.csv" in done.stderr and "'fake'" in done.stderr
