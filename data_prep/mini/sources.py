@@ -30,21 +30,22 @@ __all__ = [
     "prepare_prefix",
 ]
 
-# Package -> licence. Unpacked as they are; their dependencies are not needed.
+# Package -> licence, from its copyright file. Unpacked as they are; their
+# dependencies are not needed.
 DATA_PACKAGES = {
     "asterisk-core-sounds-en-g722": "CC-BY-SA-3.0",
     "asterisk-core-sounds-es-g722": "CC-BY-SA-3.0",
     "asterisk-core-sounds-fr-g722": "CC-BY-SA-3.0",
     "asterisk-core-sounds-it-g722": "CC-BY-SA-3.0",
     "asterisk-core-sounds-ru-g722": "CC-BY-3.0",
-    "asterisk-prompt-es-co": "GPL",
-    "asterisk-prompt-fr-armelle": "GPL",
-    "asterisk-prompt-it-menardi-wav": "CC-BY-SA",
+    "asterisk-prompt-es-co": "GPL-2",
+    "asterisk-prompt-fr-armelle": "GPL-2+",
+    "asterisk-prompt-it-menardi-wav": "CC-BY-SA-3.0",
     "fillets-ng-data": "GPL-2",
     "fillets-ng-data-cs": "GPL-2",
     "fillets-ng-data-nl": "GPL-2",
-    "klettres-data": "GPL-2+",
-    "ktuberling-data": "GPL-2+",
+    "klettres-data": "GPL-2+, LGPL-2, GFDL-1.2+ and CC0-1.0, by file",
+    "ktuberling-data": "GPL-2+, LGPL-2.1+, GFDL-1.2+, CC0 and CC-BY, by file",
     "tuxpaint-stamps-default": "GPL-2",
 }
 
@@ -126,6 +127,8 @@ class Prefix:
         folders = (self.libraries, self.libraries / "pulseaudio")
         return {
             **os.environ,
+            # No start-up files of the user's own festival.
+            "HOME": str(self.root),
             "LD_LIBRARY_PATH": ":".join(map(str, folders)),
             "ESPEAK_DATA_PATH": str(self.libraries),
             "LC_ALL": "C.UTF-8",

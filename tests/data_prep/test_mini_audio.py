@@ -48,7 +48,9 @@ def test_trim_keeps_a_frame_on_both_sides():
     assert abs(len(trim(speech)) - SAMPLE_RATE) <= 4 * FRAME
 
 
-@pytest.mark.parametrize("waveform", [silence(0), silence(0.01), tone(0.05)])
+@pytest.mark.parametrize(
+    "waveform", [silence(0), silence(0.01), silence(1), tone(0.05)]
+)
 def test_trim_of_almost_nothing_is_nothing(waveform):
     assert len(trim(waveform)) == 0
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from mini_plan import TINY
 
-from data_prep.mini import documents
+from data_prep.mini import documents, state
 from data_prep.mini.audio import SAMPLE_RATE, generator
 from data_prep.mini.items import list_items
 from data_prep.mini.state import (
@@ -51,7 +51,8 @@ def whole(tmp_path_factory):
         clips,
         dict.fromkeys(names, "1.0"),
         TINY.subset_sizes,
-        {"seed": 0},
+        seed=0,
+        sentences_left_out=0,
     )
     return out
 
@@ -237,3 +238,19 @@ def test_leftovers_of_killed_writers_are_removed(corpus):
     remove_leftovers(corpus, keep)
     assert not leftover.exists()
     assert problems(corpus) == []
+
+
+def test_a_kill_while_starting_afresh_does_not_lock_the_folder(corpus, monkeypatch):
+    write_stamp(corpus, "one")
+    remove = state._remove
+
+    def remove_one_thing(path):
+        remove(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(state, "_remove", remove_one_thing)
+    with pytest.raises(KeyboardInterrupt):
+        open_work_folder(corpus, "two")
+    monkeypatch.setattr(state, "_remove", remove)
+    assert not list(open_work_folder(corpus, "two").iterdir())
+    assert not (corpus / "audio").exists()

@@ -7,9 +7,10 @@ import pytest
 
 from data_prep.mini import channel
 from data_prep.mini.audio import SAMPLE_RATE, generator, unit_level
+from data_prep.mini.copies import make_copies
 from data_prep.mini.sources import Prefix
 from data_prep.mini.store import Clip, read_clips, write_clips
-from data_prep.mini.vocoders import VOCODERS, make_copies
+from data_prep.mini.vocoders import VOCODERS
 
 NO_PREFIX = Prefix(Path("/nonexistent"))
 NEEDS_WORLD = ("lpc", "world", "world_vc")
