@@ -241,7 +241,7 @@ class RawBoost(torch.nn.Module):
         seeds = torch.randint(2**63 - 1, (len(waveforms),)).tolist()
         out = torch.zeros_like(waveforms)
         for row, wav, count, seed in zip(out, waveforms, counts, seeds, strict=True):
-            row[:count] = self._augment_row(wav[:count], np.random.default_rng(seed))
+            self._augment_row(wav[:count], np.random.default_rng(seed), row[:count])
         # One sum, because testing every sample would cost as much as the noises do.
         if not out.sum(dtype=torch.float32).isfinite():
             raise ValueError(
@@ -250,13 +250,18 @@ class RawBoost(torch.nn.Module):
             )
         return out
 
-    def _augment_row(self, wav: torch.Tensor, rng: _Random) -> torch.Tensor:
+    def _augment_row(
+        self, wav: torch.Tensor, rng: np.random.Generator, out: torch.Tensor
+    ) -> None:
+        """Write to ``out`` what becomes of ``[time]``."""
         if not self._wanted(rng):
-            return wav
+            out.copy_(wav)
+            return
         wav = wav.float()
         scale = wav.abs().amax().clamp(min=1.0)
         parallel = self.algorithm == _PARALLEL
-        return _augment(wav / scale, self._noises, rng, parallel).mul_(scale)
+        augmented = _augment(wav / scale, self._noises, rng, parallel)
+        torch.mul(augmented, scale, out=out)
 
     def _wanted(self, rng: _Random) -> bool:
         """Whether a waveform is augmented; draws only if that is uncertain."""
@@ -286,9 +291,9 @@ def _checked(wav: NDArray, params: RawBoostParams) -> NDArray[np.floating]:
             f"the waveform has shape {wav.shape}: give [time], one channel, with at "
             "least one sample."
         )
-    if not np.isfinite(wav).all():
-        raise ValueError("the waveform holds NaN or infinite samples: remove them.")
     peak = max(wav.max(), -wav.min())
+    if not np.isfinite(peak):
+        raise ValueError("the waveform holds NaN or infinite samples: remove them.")
     loudest = _GREATEST_POWER ** (1 / max(params.num_powers, 2))
     if peak > loudest:
         raise ValueError(
@@ -357,9 +362,8 @@ class _Impulsive(_Noise):
         places = torch.from_numpy(_draw_places(len(wav), count, rng)).to(wav.device)
         strength = (2 * rng.random(count) - 1) * (2 * rng.random(count) - 1)
         factors = torch.from_numpy(1 + self.params.impulse_gain * strength)
-        out = wav.clone()
-        out[places] *= factors.float().to(wav.device)
-        return _guard(out)
+        changed = wav.index_select(0, places) * factors.float().to(wav.device)
+        return _guard(wav.index_copy(0, places, changed))
 
 
 class _Stationary(_Noise):

@@ -59,6 +59,10 @@ class SSLEncoder(nn.Module):
         nothing big is downloaded only to be overwritten. Any true value will do, so
         that a YAML can give what the weights come from.
 
+    padding_mask : bool
+        If false, padding (zeros) is encoded and counted like sound, as AntiDeepfake
+        trains; a score then depends on the batch.
+
     Raises
     ------
     ValueError
@@ -93,6 +97,7 @@ class SSLEncoder(nn.Module):
         gradient_checkpointing: bool = False,
         reset_final_norm: bool = False,
         architecture_only: bool | str | None = False,
+        padding_mask: bool = True,
     ):
         super().__init__()
         self.model = _make_model(
@@ -111,6 +116,7 @@ class SSLEncoder(nn.Module):
                 f"feature_grad_mult is {feature_grad_mult}; give 0 or more."
             )
         self.feature_grad_mult = feature_grad_mult
+        self.padding_mask = padding_mask
         self.freeze = freeze
         self.freeze_feature_extractor = (
             freeze_feature_extractor or not feature_grad_mult
@@ -162,6 +168,8 @@ class SSLEncoder(nn.Module):
         self._check_samples(wav, lengths)
         if lengths is not None:
             wav = wav.masked_fill(~length_mask(lengths, wav.shape[1]), 0)
+            if not self.padding_mask:
+                lengths = None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
             window = self.family.window
             if window is None or wav.shape[1] <= window:
@@ -198,7 +206,11 @@ class SSLEncoder(nn.Module):
             ``config`` instead of ``source``, and what changes the features. What
             only matters in training is left out.
         """
-        return {"config": self.config_dict(), "output_layer": self.output_layer}
+        return {
+            "config": self.config_dict(),
+            "output_layer": self.output_layer,
+            "padding_mask": self.padding_mask,
+        }
 
     def _encode(
         self, wav: torch.Tensor, lengths: torch.Tensor | None

@@ -34,6 +34,7 @@ __all__ = [
     "item_generator",
     "make_dataset",
     "read_trials",
+    "read_waveform",
     "row_seconds",
     "seconds",
 ]
@@ -156,18 +157,7 @@ class WaveformReader:
         return normalise_wav(wav)
 
     def _read(self, path, start, stop, generator) -> torch.Tensor:
-        begin, end = self._piece(path, start, stop, generator)
-        samples, rate = read_audio(path, begin, end)
-        wav = torch.from_numpy(samples.mean(axis=1))
-        if rate != SAMPLE_RATE:
-            wav = torchaudio.functional.resample(wav, rate, SAMPLE_RATE)
-        if len(wav) < MIN_SAMPLES:
-            raise AudioError(
-                f"{path}: {len(wav)} samples at 16 kHz, but at least {MIN_SAMPLES} "
-                "(25 ms) are needed for one frame. Remove the row or join the audio "
-                "with its neighbours."
-            )
-        return wav
+        return read_waveform(path, *self._piece(path, start, stop, generator))
 
     def _piece(self, path, start, stop, generator) -> tuple:
         """Begin and end of what is to be read, in seconds (None: the file's)."""
@@ -183,6 +173,41 @@ class WaveformReader:
         length = generator.uniform(shortest, longest)
         first += generator.uniform(0.0, available - length)
         return first, first + length
+
+
+def read_waveform(
+    path: str | Path, start: float | None = None, stop: float | None = None
+) -> torch.Tensor:
+    """Read an audio file, or a piece of it, the way that every detector hears it.
+
+    Arguments
+    ---------
+    path : str or Path
+        Audio file of any sample rate and number of channels.
+    start, stop : float, optional
+        The piece in seconds; all of the file by default.
+
+    Returns
+    -------
+    torch.Tensor
+        `[time]`, float32, 16 kHz, the mean of the channels, not normalised.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read or is too short to be scored; says why.
+    """
+    samples, rate = read_audio(path, start, stop)
+    wav = torch.from_numpy(samples.mean(axis=1))
+    if rate != SAMPLE_RATE:
+        wav = torchaudio.functional.resample(wav, rate, SAMPLE_RATE)
+    if len(wav) < MIN_SAMPLES:
+        raise AudioError(
+            f"{path}: {len(wav)} samples at 16 kHz, but at least {MIN_SAMPLES} "
+            "(25 ms) are needed for one frame. Remove the row or join the audio "
+            "with its neighbours."
+        )
+    return wav
 
 
 def row_seconds(row: Mapping[str, str]) -> float:

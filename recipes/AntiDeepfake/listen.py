@@ -100,7 +100,13 @@ def plot_spectrograms(path: str | Path, variants: Mapping[str, NDArray]) -> None
     top = next(iter(decibels.values())).max()
     rows = -(-len(variants) // 3)
     figure, axes = pyplot.subplots(
-        rows, 3, figsize=(13, 2.7 * rows), sharex=True, sharey=True, squeeze=False
+        rows,
+        3,
+        figsize=(13, 2.7 * rows),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     for place, (name, levels) in zip(axes.flat, decibels.items(), strict=False):
         duration = len(variants[name]) / SAMPLE_RATE
@@ -115,7 +121,6 @@ def plot_spectrograms(path: str | Path, variants: Mapping[str, NDArray]) -> None
         place.set_title(name.replace("_", " "), fontsize=9)
     figure.supxlabel("s")
     figure.supylabel("kHz")
-    figure.tight_layout()
     figure.colorbar(image, ax=axes, label="dB")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)

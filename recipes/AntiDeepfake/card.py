@@ -1,0 +1,153 @@
+"""The model card of a detector folder: what it is, what it is made from, its licence.
+
+The card is a `README.md` with the front matter of the Hugging Face hub. Its lineage is
+a list of facts, `- name: value`. A detector that was started from another one repeats
+the facts of that one, indented, so the whole descent can be read in the last card.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from data_prep.manifest import UNKNOWN, read_manifest
+from lobes.models import DETECTOR_LICENCE, ModelInfo
+
+__all__ = ["CARD", "model_card", "released_card"]
+
+CARD = "README.md"
+
+# Facts with these names are looked up before they are written.
+STARTED_FROM = "started from"
+TRAINING_DATA = "training data"
+LICENCE = "licence"
+
+#: What the released detectors were post-trained on (56,371 hours of genuine speech and
+#: 18,282 of speech with artifacts), by their model cards.
+RELEASED_CORPORA = (
+    "AISHELL-3, ASVspoof 2019 LA, ASVspoof 2021 LA and DF, ASVspoof 5, CFAD, CN-Celeb2, "
+    "CVoiceFake, CodecFake (Wu et al.), Codecfake (Xie et al.), DECRO, DFADD, "
+    "Diffuse or Confuse, DiffSSD, DSD, FLEURS, FLEURS-R, HABLA, LibriTTS, LibriTTS-R, "
+    "LibriTTS-Vocoded, LJSpeech, MLAAD v5, MLS, SpoofCeleb, VoiceMOS, VoxCeleb2, "
+    "VoxCeleb2-Vocoded, WaveFake"
+)
+
+_TEMPLATE = """---
+library_name: speechbrain
+pipeline_tag: audio-classification
+{licence}tags:
+- deepfake-detection
+- anti-spoofing
+---
+
+# Deepfake speech detector
+
+Tells genuine speech from synthesised, converted, vocoded or coded speech. A score is
+`logit[real] - logit[fake]`: the higher, the more genuine. Choose a threshold on data
+like yours: 0, equal probability, says little about speech from elsewhere.
+
+## Lineage
+
+{facts}
+
+## Use
+
+With SpeechBrain, transformers, safetensors and soundfile installed:
+
+```python
+from speechbrain.inference.interfaces import foreign_class
+
+detector = foreign_class(
+    source="<this folder, or its id on a hub>",
+    pymodule_file="custom_interface.py",
+    classname="DeepfakeDetector",
+)
+print(detector.score_file("speech.wav"))
+```
+
+or, in the repository that made it, with `DeepfakeDetector.from_hparams(source=...)` of
+`recipes.AntiDeepfake.interface`. `train.py ... --init_from <this folder>` trains on.
+"""
+
+
+def model_card(facts: Mapping[str, object]) -> str:
+    """Write the model card of a detector.
+
+    Arguments
+    ---------
+    facts : dict
+        Name and value, line by line. `licence` (an identifier of the hub) also goes
+        to the front matter; of the manifests in `training data` the corpora are
+        listed; the lineage of the detector folder in `started from` is repeated.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Example
+    -------
+    >>> "- stage: demo" in model_card({"stage": "demo"})
+    True
+    """
+    lines = []
+    for name, value in facts.items():
+        lines.append(f"- {name}: {value}")
+        if name == STARTED_FROM and value:
+            lines += [f"  {line}" for line in _lineage(Path(str(value)))]
+        if name == TRAINING_DATA:
+            lines += [f"  - {corpus}" for corpus in _corpora(value)]
+    licence = f"license: {facts[LICENCE]}\n" if LICENCE in facts else ""
+    return _TEMPLATE.format(licence=licence, facts="\n".join(lines))
+
+
+def released_card(source: str, model: ModelInfo | None) -> dict[str, object]:
+    """Facts of a detector that AntiDeepfake released.
+
+    Arguments
+    ---------
+    source : str
+        What it was converted from.
+    model : ModelInfo, optional
+        The SSL model that it was trained from, if known.
+
+    Returns
+    -------
+    dict
+        For `model_card`.
+    """
+    trained_from = "unknown SSL model"
+    if model is not None:
+        trained_from = f"{model.name} ({model.hub_id}, {model.licence})"
+    return {
+        "stage": "post-training (AntiDeepfake, https://arxiv.org/abs/2506.21090)",
+        "SSL model": trained_from,
+        "training corpora of the released detectors": RELEASED_CORPORA,
+        "converted from": source,
+        LICENCE: DETECTOR_LICENCE,
+    }
+
+
+def _lineage(folder: Path) -> list[str]:
+    """The facts in the card of a detector folder; none if it is something else."""
+    card = folder / CARD
+    if not card.is_file():
+        return []
+    lines = card.read_text("utf-8").splitlines()
+    return [line for line in lines if line.lstrip().startswith("- ") and ": " in line]
+
+
+def _corpora(manifests: str | Path | Sequence[str | Path]) -> list[str]:
+    """What is in manifests, a line for each corpus; nothing if they are not there."""
+    paths = [manifests] if isinstance(manifests, (str, Path)) else list(manifests)
+    if not all(Path(path).is_file() for path in paths):
+        return []
+    rows = read_manifest(paths)
+    counts = Counter((row["Corpus"], row["Label"]) for row in rows)
+    names = dict.fromkeys(row["Corpus"] for row in rows)
+    return [
+        f"{'unnamed corpus' if name == UNKNOWN else name}: "
+        f"{counts[name, 'real']} real, {counts[name, 'fake']} fake"
+        for name in names
+    ]

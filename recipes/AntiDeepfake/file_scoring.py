@@ -1,0 +1,279 @@
+"""What a detector can do with audio files, whatever runs its network."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
+
+from lobes.detector import scores
+from lobes.masking import normalise_wav
+from recipes.AntiDeepfake.dataio import MIN_SAMPLES, SAMPLE_RATE, read_waveform
+from recipes.AntiDeepfake.scoring import Scored, find_audio, score_rows
+
+__all__ = ["RULES", "Decision", "FileScorer", "LongScore"]
+
+#: How the scores of the windows of a recording become one.
+RULES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "mean": torch.mean,
+    "median": torch.median,
+    "min": torch.min,
+    "max": torch.max,
+}
+
+
+class Decision(NamedTuple):
+    """What a detector says of one recording.
+
+    Arguments
+    ---------
+    label : str
+        `real` if the log-likelihood ratio is above the threshold, else `fake`.
+    probability : float
+        Probability of `real` when both are equally likely beforehand.
+    llr : float
+        The score, read as the log-likelihood ratio of real to fake. It is one as far
+        as the detector is calibrated for such audio.
+    threshold : float
+        What the label was decided by.
+    """
+
+    label: str
+    probability: float
+    llr: float
+    threshold: float
+
+
+@dataclass(frozen=True, eq=False)
+class LongScore:
+    """The scores along a recording.
+
+    Arguments
+    ---------
+    score : float
+        Of the recording as a whole, by `rule`.
+    rule : str
+        A key of `RULES`.
+    starts, stops : numpy.ndarray
+        Where the windows are, in seconds.
+    scores : numpy.ndarray
+        One for each window.
+    """
+
+    score: float
+    rule: str
+    starts: NDArray[np.float64]
+    stops: NDArray[np.float64]
+    scores: NDArray[np.float32]
+
+
+class FileScorer(ABC):
+    """Scores waveforms and files by a network that a subclass runs (`predict`)."""
+
+    @abstractmethod
+    def predict(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits of waveforms that are normalised already, as `dataio` makes them.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            `[batch, time]`, 16 kHz, padded at the end, each row of zero mean and unit
+            variance over its own samples.
+        wav_lens : torch.Tensor, optional
+            `[batch]`, relative lengths; without, all are full.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, 2]`, index 0 fake, 1 real.
+        """
+
+    def logits(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits of waveforms at any level.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            `[batch, time]`, 16 kHz, padded at the end.
+        wav_lens : torch.Tensor, optional
+            `[batch]`, relative lengths; without, all are full.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, 2]`, index 0 fake, 1 real.
+        """
+        return self.predict(normalise_wav(wavs, wav_lens), wav_lens)
+
+    def score_batch(
+        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """CM scores `[batch]` of a batch; arguments as for `logits`."""
+        return scores(self.logits(wavs, wav_lens))
+
+    def score_file(self, path: str | Path) -> float:
+        """CM score of one audio file, whole, of any rate and number of channels.
+
+        Raises
+        ------
+        data_prep.audio_info.AudioError
+            If the file cannot be scored; says why.
+        """
+        return self.score_batch(read_waveform(path)[None]).item()
+
+    def score_files(
+        self,
+        paths: Iterable[str | Path],
+        max_batch_length: float = 100.0,
+        num_workers: int = 0,
+        progressbar: bool | None = None,
+    ) -> Scored:
+        """Score files in batches of similar length; the scores are those of each alone.
+
+        Arguments
+        ---------
+        paths : iterable of str or Path
+            Audio files, and folders, which are searched through.
+        max_batch_length : float
+            Most seconds in a batch.
+        num_workers : int
+            Processes that read audio.
+        progressbar : bool, optional
+            Whether to show one; by default on a terminal.
+
+        Returns
+        -------
+        Scored
+            `.score(path)` and `.logits[path]` of what could be scored, in the order
+            given; `.failures[path]` is the reason for everything else.
+        """
+        rows, failures = find_audio(map(str, paths))
+        found = score_rows(
+            self.predict,
+            rows,
+            max_batch_length=max_batch_length,
+            num_workers=num_workers,
+            progressbar=sys.stderr.isatty() if progressbar is None else progressbar,
+        )
+        order = [row["ID"] for row in rows if row["ID"] in found.logits]
+        return Scored(
+            {name: found.logits[name] for name in order}, found.failures | failures
+        )
+
+    def classify_file(self, path: str | Path, threshold: float = 0.0) -> Decision:
+        """Call a file `real` or `fake` by whether its score exceeds a threshold.
+
+        The default is the point of equal probability. It says little about speech
+        from elsewhere: choose a threshold on data like yours.
+
+        Arguments
+        ---------
+        path : str or Path
+            Audio file.
+        threshold : float
+            On the score `logit[real] - logit[fake]`.
+
+        Returns
+        -------
+        Decision
+            Label, probability, log-likelihood ratio and threshold.
+
+        Raises
+        ------
+        data_prep.audio_info.AudioError
+            If the file cannot be scored; says why.
+        """
+        llr = self.score_file(path)
+        probability = torch.sigmoid(torch.tensor(llr, dtype=torch.float64)).item()
+        return Decision("real" if llr > threshold else "fake", probability, llr, threshold)
+
+    def score_long_file(
+        self,
+        path: str | Path,
+        window: float = 10.0,
+        hop: float = 5.0,
+        rule: str = "mean",
+        max_batch_length: float = 100.0,
+    ) -> LongScore:
+        """Score a recording along time, by windows that slide over it.
+
+        Each window is scored as if it were a file of its own; the last one ends with
+        the recording and is shorter: what it is padded with in a batch is masked.
+        The whole recording is kept in memory, 230 MB an hour (more while audio of a
+        high sample rate is read).
+
+        Arguments
+        ---------
+        path : str or Path
+            Audio file.
+        window : float
+            Length of a window in seconds. 10 to 13 is what detectors are trained on.
+        hop : float
+            From the start of a window to the start of the next, in seconds.
+        rule : str
+            How the score of the recording is made of those of the windows: a key of
+            `RULES`. `min` finds a recording that is fake in parts.
+        max_batch_length : float
+            Most seconds in a batch.
+
+        Returns
+        -------
+        LongScore
+            Times, scores and the score of the recording.
+
+        Raises
+        ------
+        data_prep.audio_info.AudioError
+            If the file cannot be scored; says why.
+        ValueError
+            If the rule is not known or the lengths make no sense.
+        """
+        if rule not in RULES:
+            raise ValueError(f"rule is {rule!r}; give one of {', '.join(RULES)}.")
+        wav = read_waveform(path)
+        pieces = _windows(len(wav), window, hop)
+        at_once = max(1, int(max_batch_length / window))
+        found = torch.cat(
+            [
+                self._score_pieces([wav[a:b] for a, b in pieces[i : i + at_once]])
+                for i in range(0, len(pieces), at_once)
+            ]
+        )
+        starts, stops = (np.array(pieces) / SAMPLE_RATE).T
+        return LongScore(RULES[rule](found).item(), rule, starts, stops, found.numpy())
+
+    def _score_pieces(self, pieces: list[torch.Tensor]) -> torch.Tensor:
+        wavs = pad_sequence(pieces, batch_first=True)
+        lens = torch.tensor([len(piece) for piece in pieces]) / wavs.shape[1]
+        return self.score_batch(wavs, lens).cpu()
+
+
+def _windows(samples: int, window: float, hop: float) -> list[tuple[int, int]]:
+    """First sample and the one after the last of every window.
+
+    >>> _windows(36000, 1.0, 0.5)
+    [(0, 16000), (8000, 24000), (16000, 32000), (24000, 36000)]
+    """
+    size, step = round(window * SAMPLE_RATE), round(hop * SAMPLE_RATE)
+    if size < MIN_SAMPLES or not 0 < step <= size:
+        raise ValueError(
+            f"window is {window} s and hop {hop} s; a window is at least "
+            f"{MIN_SAMPLES / SAMPLE_RATE} s long, and a hop more than 0 and no longer "
+            "than the window, or parts of the recording would not be scored."
+        )
+    # A rest too short to be scored goes to the window before it.
+    count = 1 + max(0, -(-(samples - size - MIN_SAMPLES + 1) // step))
+    starts = [i * step for i in range(count)]
+    return [(start, start + size) for start in starts[:-1]] + [(starts[-1], samples)]
