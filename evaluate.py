@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
         max_batch_length=hparams["max_batch_length"],
         num_workers=hparams["num_workers"],
         progressbar=show_progress(run_opts),
+        normalise=False,
     )
     folder = hparams["output_folder"]
     write_scores(f"{folder}/scores.csv", rows, scored)

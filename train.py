@@ -19,8 +19,9 @@ from speechbrain.utils.distributed import ddp_init_group, run_on_main
 from recipes.AntiDeepfake.brain import AntiDeepfakeBrain
 from recipes.AntiDeepfake.command import command, load_hparams, show_progress
 from recipes.AntiDeepfake.dataio import make_dataset, read_trials, seconds
-from recipes.AntiDeepfake.export import export_detector, load_weights
+from recipes.AntiDeepfake.export import export_detector
 from recipes.AntiDeepfake.sampling import scoring_loader, training_loader
+from recipes.AntiDeepfake.sources import init_weights
 
 
 @command(usage=__doc__)
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> None:
         read_trials(hparams["train_csv"]),
         hparams["data_folder"],
         crop=hparams["crop"],
-        augmentation=hparams["rawboost"],
+        augmentation=getattr(hparams["rawboost"], "augment", None),
         seed=hparams["seed"],
     )
     valid_data = make_dataset(read_trials(hparams["valid_csv"]), hparams["data_folder"])
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> None:
     # 2. The detector, started from another one if so wanted.
     detector = hparams["modules"]["detector"]
     if hparams["init_from"]:
-        load_weights(detector, hparams["init_from"])
+        init_weights(detector, hparams["init_from"])
 
     # 3. Training, with a validation after every `valid_interval` batches.
     brain = AntiDeepfakeBrain(

@@ -209,8 +209,8 @@ class RawBoost(torch.nn.Module):
         All draws follow from the state of torch's default generator, whatever the
         device. The powers presuppose a full scale of 1: a row with a greater peak,
         such as one normalised to unit variance, is scaled down to it before and back
-        up after. Rows are processed one by one: a signal gets the same bits alone
-        and in any batch, and stays in the cache of a processor.
+        up after. Rows are processed one by one: each stays in the cache of a processor
+        and needs no masks.
 
         Arguments
         ---------
@@ -238,10 +238,10 @@ class RawBoost(torch.nn.Module):
         if lengths is None:
             lengths = torch.ones(len(waveforms))
         counts = absolute_lengths(waveforms, lengths).tolist()
-        seeds = torch.randint(2**63 - 1, (len(waveforms),)).tolist()
+        rng = np.random.default_rng(torch.randint(2**63 - 1, ()).item())
         out = torch.zeros_like(waveforms)
-        for row, wav, count, seed in zip(out, waveforms, counts, seeds, strict=True):
-            self._augment_row(wav[:count], np.random.default_rng(seed), row[:count])
+        for wav, count, row in zip(waveforms, counts, out, strict=True):
+            self._augment_row(wav[:count], rng, row[:count])
         # One sum, because testing every sample would cost as much as the noises do.
         if not out.sum(dtype=torch.float32).isfinite():
             raise ValueError(

@@ -20,6 +20,7 @@ _LEAST = {
     "min_taps": 2,
     "max_impulses": 0,
     "impulse_gain": 0,
+    "sample_rate": 1,
 }
 
 
@@ -152,7 +153,7 @@ class RawBoostParams:
     def check_sample_rate(self, sample_rate: int) -> None:
         """Raise ValueError unless the notches fit audio of a sample rate (Hz)."""
         _check_number("sample_rate", sample_rate)
-        if sample_rate <= 0 or self.max_freq > sample_rate / 2:
+        if self.max_freq > sample_rate / 2:
             raise ValueError(
                 f"RawBoost: max_freq is {self.max_freq} Hz, above half the sample "
                 f"rate of {sample_rate} Hz. Set max_freq to {sample_rate / 2:g} or "

@@ -14,8 +14,10 @@ from speechbrain.utils.run_opts import RunOptions
 
 from data_prep.audio_info import AudioError
 from data_prep.manifest import ManifestError
+from lobes.checkpoint_file import CheckpointError
 from recipes.AntiDeepfake.export import HYPERPARAMS
 from recipes.AntiDeepfake.interface import DeepfakeDetector
+from recipes.AntiDeepfake.weights import WeightsError
 
 __all__ = [
     "UsageError",
@@ -34,9 +36,9 @@ def command(usage: str) -> Callable:
     """Turn `main(arguments) -> exit code` into a command with the common manners.
 
     `--help` prints the usage and exits with 0. Without arguments the usage goes to
-    standard error and the exit code is 2, as for a `UsageError`. Manifests and
-    audio that cannot be used give their message, without a traceback, and exit
-    code 1. Everything else is a defect and keeps its traceback.
+    standard error and the exit code is 2, as for a `UsageError`. Manifests, audio
+    and weights that cannot be used give their message, without a traceback, and
+    exit code 1. Everything else is a defect and keeps its traceback.
 
     Arguments
     ---------
@@ -61,7 +63,7 @@ def command(usage: str) -> Callable:
             except UsageError as error:
                 print(f"error: {error}", file=sys.stderr)
                 return 2
-            except (ManifestError, AudioError) as error:
+            except (ManifestError, AudioError, CheckpointError, WeightsError) as error:
                 print(f"error: {_without_worker(error)}", file=sys.stderr)
                 return 1
 

@@ -111,12 +111,15 @@ class WaveformReader:
         `(wav [time] float32, sample_rate, generator) -> wav`, for training data.
     seed : int
         Seed of crops and augmentation.
+    normalise : bool
+        Whether to normalise; what follows may do it itself.
     """
 
     data_folder: str | None = None
     crop: tuple[float, float] | None = None
     augmentation: Augmentation | None = None
     seed: int = 0
+    normalise: bool = True
 
     def __call__(
         self, item_id: str, path: str, start: str, stop: str, pass_number: int
@@ -137,7 +140,7 @@ class WaveformReader:
         Returns
         -------
         torch.Tensor
-            `[time]`, float32, 16 kHz, zero mean and unit variance.
+            `[time]`, float32, 16 kHz, if so wanted of zero mean and unit variance.
 
         Raises
         ------
@@ -154,7 +157,7 @@ class WaveformReader:
         if self.augmentation is not None:
             augmented = self.augmentation(wav.numpy(), SAMPLE_RATE, generator)
             wav = torch.as_tensor(augmented, dtype=torch.float32)
-        return normalise_wav(wav)
+        return normalise_wav(wav) if self.normalise else wav
 
     def _read(self, path, start, stop, generator) -> torch.Tensor:
         return read_waveform(path, *self._piece(path, start, stop, generator))
@@ -257,6 +260,7 @@ def make_dataset(
     augmentation: Augmentation | None = None,
     seed: int = 0,
     labelled: bool = True,
+    normalise: bool = True,
 ) -> PassDataset:
     """Make the dataset of manifest rows.
 
@@ -274,6 +278,8 @@ def make_dataset(
         Seed of crops and augmentation.
     labelled : bool
         Whether the labels are known and wanted.
+    normalise : bool
+        See `WaveformReader`.
 
     Returns
     -------
@@ -284,7 +290,7 @@ def make_dataset(
     data = {row["ID"]: {**row, "seconds": row_seconds(row)} for row in rows}
     folder = None if data_folder is None else str(data_folder)
     crop = None if crop is None else tuple(crop)
-    reader = WaveformReader(folder, crop, augmentation, seed)
+    reader = WaveformReader(folder, crop, augmentation, seed, normalise)
     dataset = PassDataset(data)
     dataset.add_dynamic_item(
         reader, takes=["id", "Path", "Start", "Stop", "pass_number"], provides="wav"

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
 from lobes.detector import scores
-from lobes.masking import normalise_wav
 from recipes.AntiDeepfake.dataio import MIN_SAMPLES, SAMPLE_RATE, read_waveform
 from recipes.AntiDeepfake.scoring import Scored, find_audio, score_rows
 
@@ -76,28 +75,9 @@ class LongScore:
 
 
 class FileScorer(ABC):
-    """Scores waveforms and files by a network that a subclass runs (`predict`)."""
+    """Scores waveforms and files by a network that a subclass runs (`logits`)."""
 
     @abstractmethod
-    def predict(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Logits of waveforms that are normalised already, as `dataio` makes them.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            `[batch, time]`, 16 kHz, padded at the end, each row of zero mean and unit
-            variance over its own samples.
-        wav_lens : torch.Tensor, optional
-            `[batch]`, relative lengths; without, all are full.
-
-        Returns
-        -------
-        torch.Tensor
-            `[batch, 2]`, index 0 fake, 1 real.
-        """
-
     def logits(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
     ) -> torch.Tensor:
@@ -115,7 +95,6 @@ class FileScorer(ABC):
         torch.Tensor
             `[batch, 2]`, index 0 fake, 1 real.
         """
-        return self.predict(normalise_wav(wavs, wav_lens), wav_lens)
 
     def score_batch(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -161,11 +140,12 @@ class FileScorer(ABC):
         """
         rows, failures = find_audio(map(str, paths))
         found = score_rows(
-            self.predict,
+            self.logits,
             rows,
             max_batch_length=max_batch_length,
             num_workers=num_workers,
             progressbar=sys.stderr.isatty() if progressbar is None else progressbar,
+            normalise=False,
         )
         order = [row["ID"] for row in rows if row["ID"] in found.logits]
         return Scored(

@@ -49,11 +49,11 @@ class DeepfakeDetector(FileScorer, Pretrained):
             self.hparams.canary,
         )
 
-    def predict(
+    def logits(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Logits of waveforms that are normalised already; see `FileScorer`."""
-        wavs, wav_lens = self._to_device(wavs, wav_lens)
+        """Logits `[batch, 2]` of waveforms at any level; see `FileScorer.logits`."""
+        wavs, wav_lens = self._prepare(wavs, wav_lens)
         with self.inference_ctx:
             return self.mods.detector(wavs, wav_lens)
 
@@ -61,7 +61,7 @@ class DeepfakeDetector(FileScorer, Pretrained):
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Utterance embeddings `[batch, dim]`; arguments as for `logits`."""
-        wavs, wav_lens = self._to_device(normalise_wav(wavs, wav_lens), wav_lens)
+        wavs, wav_lens = self._prepare(wavs, wav_lens)
         with self.inference_ctx:
             return self.mods.detector.embed(wavs, wav_lens)
 
@@ -69,6 +69,8 @@ class DeepfakeDetector(FileScorer, Pretrained):
         """Scores, as `score_batch`."""
         return self.score_batch(wavs, wav_lens)
 
-    def _to_device(self, wavs, wav_lens):
-        wav_lens = None if wav_lens is None else wav_lens.to(self.device)
-        return wavs.to(self.device), wav_lens
+    def _prepare(self, wavs, wav_lens):
+        wavs = wavs.to(self.device)
+        if wav_lens is not None:
+            wav_lens = wav_lens.to(self.device)
+        return normalise_wav(wavs, wav_lens), wav_lens

@@ -72,6 +72,7 @@ def score_rows(
     max_batch_length: float = 100.0,
     num_workers: int = 0,
     progressbar: bool = False,
+    normalise: bool = True,
 ) -> Scored:
     """Score every row, in batches of similar length.
 
@@ -91,6 +92,8 @@ def score_rows(
         Processes that read audio.
     progressbar : bool
         Whether to show one.
+    normalise : bool
+        Whether to normalise waveforms; `DeepfakeDetector.logits` does it itself.
 
     Returns
     -------
@@ -105,7 +108,9 @@ def score_rows(
     scored = Scored()
     if not rows:
         return scored
-    dataset = make_dataset(rows, data_folder, labelled=False)
+    dataset = make_dataset(
+        rows, data_folder, labelled=False, normalise=normalise
+    )
     loader = scoring_loader(
         _Reporting(dataset),
         seconds(dataset),
@@ -218,5 +223,5 @@ def find_audio(paths: Iterable[str]) -> tuple[list[dict[str, str]], dict[str, st
 
 
 def _has_audio_name(file: Path) -> bool:
-    known = {*soundfile.available_formats(), "OPUS", "OGA"}
+    known = {*soundfile.available_formats(), "OPUS", "OGA", "M4A", "MP4"}
     return file.is_file() and file.suffix[1:].upper() in known

@@ -10,9 +10,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from speechbrain.utils.parameter_transfer import Pretrainer
 
-__all__ = ["WEIGHTS", "DetectorPretrainer", "load_weights"]
+__all__ = ["WEIGHTS", "DetectorPretrainer", "WeightsError", "load_weights"]
 
 WEIGHTS = "model.safetensors"
+
+
+class WeightsError(ValueError):
+    """Weights that do not fit a detector; names the file and the tensors."""
 
 
 class DetectorPretrainer(Pretrainer):
@@ -46,7 +50,7 @@ def load_weights(module: torch.nn.Module, path: str | Path) -> None:
 
     Raises
     ------
-    ValueError
+    WeightsError
         If the file cannot be read, or if a tensor is missing, unexpected or of
         another shape; names the tensors.
     """
@@ -55,9 +59,9 @@ def load_weights(module: torch.nn.Module, path: str | Path) -> None:
     try:
         found = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ValueError(
-            f"{path}: no weights ({error}). Give a detector folder as train.py "
-            "writes it."
+        raise WeightsError(
+            f"{path}: no weights ({error}). Give a detector folder as train.py and "
+            "convert.py write it."
         ) from None
     wanted = module.state_dict()
     complaints = [f"missing {name}" for name in wanted if name not in found]
@@ -69,7 +73,7 @@ def load_weights(module: torch.nn.Module, path: str | Path) -> None:
     ]
     if complaints:
         shown = "; ".join(complaints[:10]) + ("; ..." if len(complaints) > 10 else "")
-        raise ValueError(
+        raise WeightsError(
             f"{path}: {len(complaints)} tensors do not fit the model: {shown}. "
             "Nothing was loaded: use the same architecture (SSL model, number of "
             "layers, pooling, classifier) that the weights were trained with."
