@@ -29,12 +29,15 @@ __all__ = ["Stage", "main"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = 48
-# How fine-tuning starts and what it trains: name -> (post-trained, frozen encoder).
+TESTS = ("zeroshot_test", "target_test")
+# Name of a fine-tuning run -> whether it starts from the post-trained detector, and
+# options. With a frozen encoder only the linear layer learns, and can do so faster.
+FROZEN = {"freeze_encoder": True, "lr": 0.003}
 FINETUNING = {
-    "post-trained": (True, False),
-    "original": (False, False),
-    "post-trained, frozen": (True, True),
-    "original, frozen": (False, True),
+    "post-trained": (True, {}),
+    "original": (False, {}),
+    "post-trained, frozen": (True, FROZEN),
+    "original, frozen": (False, FROZEN),
 }
 
 
@@ -123,9 +126,10 @@ class Demo:
         self.audit()
         for seed in seeds:
             self.posttrain(seed)
-            self.evaluate(self.posttrained(seed), self.results / f"eval/seed{seed}")
-            for name, (posttrained, frozen) in FINETUNING.items():
-                self.finetune(seed, name, posttrained, frozen)
+            folder = self.results / f"eval/seed{seed}"
+            self.evaluate(self.posttrained(seed), folder, TESTS)
+            for name, (posttrained, others) in FINETUNING.items():
+                self.finetune(seed, name, posttrained, others)
         print(demo_table(self.results, seeds, list(FINETUNING)))
 
     def manifest(self, name: str) -> Path:
@@ -139,7 +143,7 @@ class Demo:
     def audit(self) -> None:
         """What trivial predictors reach, fitted on the post-training data."""
         folder = self.results / "audit"
-        tests = [self.manifest("zeroshot_test"), self.manifest("target_test")]
+        tests = [self.manifest(name) for name in TESTS]
         train = self.manifest("posttrain_train")
         command = ["-m", "data_prep", "audit", *map(str, tests)]
         command += _options(**{"data-root": self.data, "train": train})
@@ -154,7 +158,7 @@ class Demo:
         manifests = [self.manifest("posttrain_train"), self.manifest("posttrain_valid")]
         self.train(yaml, options, folder, manifests)
 
-    def finetune(self, seed: int, name: str, posttrained: bool, frozen: bool) -> None:
+    def finetune(self, seed: int, name: str, posttrained: bool, others: dict) -> None:
         """Fine-tune on a few clips, and score the test set of their domain."""
         yaml = Path("hparams/finetune_mini.yaml")
         folder = self.results / "finetune" / name.replace(", ", "-") / f"seed{seed}"
@@ -164,28 +168,31 @@ class Demo:
             train_csv=train,
             seed=seed,
             output_folder=folder,
-            freeze_encoder=frozen,
+            **others,
         )
         inputs = [train, self.manifest("target_valid")]
         if posttrained:
             options += _options(init_from=self.posttrained(seed))
             inputs += [self.posttrained(seed) / "model.safetensors"]
         self.train(yaml, options, folder, inputs)
-        self.evaluate(folder / "detector", folder / "eval")
+        self.evaluate(folder / "detector", folder / "eval", TESTS[1:])
 
     def train(self, yaml: Path, options, folder: Path, inputs: list[Path]) -> None:
         """Run train.py; the YAML and its block are inputs as well."""
         yamls = [ROOT / yaml, ROOT / "hparams/blocks/detector_mini.yaml"]
         Stage(["train.py", str(yaml), *options], folder, [*inputs, *yamls]).run()
 
-    def evaluate(self, detector: Path, folder: Path) -> None:
-        """Run evaluate.py on both test sets."""
+    def evaluate(self, detector: Path, folder: Path, tests: Sequence[str]) -> None:
+        """Run evaluate.py on test sets."""
         yaml = "hparams/eval_mini.yaml"
+        manifests = [self.manifest(name) for name in tests]
         options = _options(
-            data_folder=self.data, detector=detector, output_folder=folder
+            data_folder=self.data,
+            test_csv=f"[{', '.join(map(str, manifests))}]",
+            detector=detector,
+            output_folder=folder,
         )
-        inputs = [ROOT / yaml, detector / "model.safetensors"]
-        inputs += [self.manifest("zeroshot_test"), self.manifest("target_test")]
+        inputs = [ROOT / yaml, detector / "model.safetensors", *manifests]
         Stage(["evaluate.py", yaml, *options], folder, inputs).run()
 
 
