@@ -143,14 +143,22 @@ def make_config(
         raise ValueError(
             f"model_type is {model_type!r}; supported are {', '.join(MODEL_TYPES)}."
         )
-    defaults = _encoder_settings(transformers.AutoConfig.for_model(model_type))
+    config = transformers.AutoConfig.for_model(model_type)
+    defaults = _encoder_settings(config)
     unknown = sorted(set(overrides or {}) - set(defaults))
     if unknown:
         raise ValueError(
             f"config_overrides has {', '.join(unknown)}, not a setting of a "
             f"{model_type} encoder; it has {', '.join(defaults)}."
         )
-    kept = {k: v for k, v in settings.items() if not _NOT_ENCODER.fullmatch(k)}
+    # A published config.json may state a setting under its alias as well (Whisper:
+    # num_hidden_layers for encoder_layers), which would undo a change of the setting.
+    aliases = {a for a, name in config.attribute_map.items() if name in settings}
+    kept = {
+        key: value
+        for key, value in settings.items()
+        if key not in aliases and not _NOT_ENCODER.fullmatch(key)
+    }
     kept = {**defaults, **kept, **(overrides or {})}
     if num_layers is not None:
         key = _depth_key(model_type)

@@ -82,7 +82,7 @@ class LogMel(nn.Module):
         torch.Tensor
             ``[batch, mels, ceil(time / 160) + 2]``, at most ``window / 160`` frames.
         """
-        frames = min(-(-wav.shape[1] // HOP) + 2, self.window // HOP)
+        frames = min((wav.shape[1] + HOP - 1) // HOP + 2, self.window // HOP)
         padded = F.pad(at_least_float32(wav), (0, frames * HOP - wav.shape[1]))
         with torch.autocast(wav.device.type, enabled=False):
             hann = self.hann.to(padded.dtype)
@@ -169,7 +169,7 @@ class WhisperFamily(nn.Module):
         hidden = self.log_mel(wav * SPEECH_RMS, lengths)
         hidden = F.gelu(model.conv1(hidden))
         hidden = F.gelu(model.conv2(hidden))
-        frames = -(-wav.shape[1] // self.hop)
+        frames = (wav.shape[1] + self.hop - 1) // self.hop
         return hidden[..., :frames].transpose(1, 2)
 
     def encode(

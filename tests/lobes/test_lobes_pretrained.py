@@ -177,3 +177,12 @@ class TestSource:
         assert "We couldn't connect to the hub)" in message
         assert "`hf download someone/some-model --local-dir FOLDER`" in message
         assert "--ssl_source FOLDER" in message
+
+
+def test_an_alias_in_a_published_config_does_not_undo_a_cut():
+    # As in the config.json of openai/whisper-tiny.en.
+    settings = {"model_type": "whisper", "encoder_layers": 3, "num_hidden_layers": 3}
+    sizes = {"d_model": 8, "encoder_attention_heads": 2, "encoder_ffn_dim": 8}
+    encoder = SSLEncoder(config={**settings, **sizes}, num_layers=2)
+    assert encoder.num_layers == len(encoder.model.layers) == 2
+    assert encoder.config_dict()["encoder_layers"] == 2
