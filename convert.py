@@ -24,7 +24,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from recipes.AntiDeepfake.command import UsageError, command, load_detector
+from recipes.AntiDeepfake.command import (
+    UsageError,
+    command,
+    import_extra,
+    load_detector,
+)
 from recipes.AntiDeepfake.conversion import convert
 from recipes.AntiDeepfake.export import HYPERPARAMS
 
@@ -49,13 +54,11 @@ def main(arguments: list[str]) -> None:
     detector = load_detector(options.out, {"device": "cpu"})
     print(f"written: {options.out}, canary {detector.hparams.canary}")
     if options.onnx:
-        # Optional packages: not needed for anything else.
-        from recipes.AntiDeepfake.onnx import export_onnx, quantize
-
-        exact = export_onnx(detector, options.out / "model.onnx")
+        onnx = import_extra("recipes.AntiDeepfake.onnx")
+        exact = onnx.export_onnx(detector, options.out / "model.onnx")
         print(f"written: {exact.path}, {exact.difference_text}")
         if options.int8:
-            coarse = quantize(exact.path, options.out / "model.int8.onnx")
+            coarse = onnx.quantize(exact.path, options.out / "model.int8.onnx")
             print(f"written: {coarse.path}, {coarse.difference_text}")
 
 

@@ -3,11 +3,12 @@
 
     python score.py DETECTOR FILE_OR_FOLDER... [--out scores.csv]
 
-DETECTOR is a folder that train.py wrote, or a hub id. A folder of audio is searched
-through. Prints `ID,Score,LogitFake,LogitReal`, or writes it to --out; ID is the path
-as given, and the higher the score, the more genuine the speech. Files of any sample
-rate and number of channels are taken; 25 ms is the least. What cannot be scored is
-listed with its reason on standard error, and the exit code is 1 then.
+DETECTOR is a folder that train.py or convert.py wrote, a hub id, or an ONNX file of
+convert.py. A folder of audio is searched through. Prints
+`ID,Score,LogitFake,LogitReal`, or writes it to --out; ID is the path as given, and the
+higher the score, the more genuine the speech. Files of any sample rate and number of
+channels are taken; 25 ms is the least. What cannot be scored is listed with its reason
+on standard error, and the exit code is 1 then.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import sys
 
 from recipes.AntiDeepfake.command import command, load_detector
 from recipes.AntiDeepfake.report import list_failures
-from recipes.AntiDeepfake.scoring import find_audio, score_rows, write_scores
+from recipes.AntiDeepfake.scoring import write_scores
 
 
 @command(usage=__doc__)
@@ -26,22 +27,22 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("audio", nargs="+")
     parser.add_argument("--out")
     parser.add_argument("--device")
+    parser.add_argument("--precision", choices=["fp32", "fp16", "bf16"])
     parser.add_argument("--max_batch_length", type=float, default=100.0)
     parser.add_argument("--num_workers", type=int, default=0)
     parser.add_argument("--noprogressbar", action="store_true")
     options = parser.parse_args(arguments)
 
-    rows, failures = find_audio(options.audio)
-    run_opts = {"device": options.device} if options.device else {}
+    asked = {"device": options.device, "precision": options.precision}
+    run_opts = {key: value for key, value in asked.items() if value}
     detector = load_detector(options.detector, run_opts)
-    scored = score_rows(
-        detector.logits,
-        rows,
+    scored = detector.score_files(
+        options.audio,
         max_batch_length=options.max_batch_length,
         num_workers=options.num_workers,
         progressbar=sys.stderr.isatty() and not options.noprogressbar,
     )
-    scored.failures.update(failures)
+    rows = [{"ID": path} for path in scored.logits]
     columns = ["ID", "Score", "LogitFake", "LogitReal"]
     write_scores(options.out or sys.stdout, rows, scored, columns)
     return list_failures(scored)

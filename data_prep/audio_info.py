@@ -1,8 +1,8 @@
 """Facts and samples of audio files, or an error that says what is wrong.
 
 Both functions go through libsndfile (the `soundfile` package), which reads WAV,
-FLAC, Ogg Vorbis, Opus, MP3, AIFF and others. It does not read m4a and mp4: convert
-those first (`ffmpeg -i a.m4a a.flac`).
+FLAC, Ogg Vorbis, Opus, MP3, AIFF and others, except for MP4 files (m4a, mp4), which
+go to `data_prep.mp4`.
 
 What libsndfile does not care for is dealt with here: a WAV that is shorter than its
 header says, a file whose header gives no length, samples that are not numbers, and
@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+from data_prep.mp4 import Mp4Audio, Mp4Error, is_mp4, read_mp4
 
 __all__ = ["AudioError", "AudioInfo", "audio_info", "read_audio"]
 
@@ -69,7 +71,7 @@ class AudioInfo:
         Number of channels.
     encoding : str
         `PCM_S`, `PCM_U`, `PCM_F`, `ULAW`, `ALAW`, `FLAC`, `MP3`, `VORBIS`, `OPUS`
-        or `UNKNOWN`.
+        or `UNKNOWN`; in MP4 files the codec's name, mostly `AAC`.
     bits : int
         Bits per sample; 0 for lossy or unknown encodings.
 
@@ -121,6 +123,10 @@ def audio_info(path: str | Path) -> AudioInfo:
     >>> audio_info(path)
     AudioInfo(frames=8000, sample_rate=16000, channels=1, encoding='PCM_S', bits=16)
     """
+    if is_mp4(path):
+        sound = _read_mp4(path)
+        frames, channels = sound.samples.shape
+        return AudioInfo(frames, sound.sample_rate, channels, sound.codec, 0)
     with _open(path) as file:
         _check_size(file, path)
         if file.format == "FLAC":
@@ -139,8 +145,8 @@ def read_audio(
     """Decode an audio file or a piece of it.
 
     Only the piece is decoded, however long the file is, and it equals the same
-    slice of the whole (MP3: up to rounding, 1e-6). An Ogg file is an exception: it
-    is decoded from its start, so convert long ones to FLAC.
+    slice of the whole (MP3: up to rounding, 1e-6). Exceptions are Ogg files, decoded
+    from their start, and MP4 files, decoded as a whole: convert long ones to FLAC.
 
     Arguments
     ---------
@@ -175,16 +181,13 @@ def read_audio(
     >>> samples.shape, sample_rate
     ((4000, 2), 16000)
     """
-    with _open(path) as file:
-        _check_size(file, path)
-        rate = file.samplerate
-        if _has_length(file):
-            first, last = _frame_range(path, start, stop, file.frames, rate)
-            samples = _decode(file, path, first, last)
-        else:
-            samples = _decode_from_start(path)
-            first, last = _frame_range(path, start, stop, len(samples), rate)
-            samples = samples[first:last]
+    if is_mp4(path):
+        sound = _read_mp4(path)
+        samples, rate = sound.samples, sound.sample_rate
+        first, last = _frame_range(path, start, stop, len(samples), rate)
+        samples = samples[first:last]
+    else:
+        samples, rate, first = _read_piece(path, start, stop)
     finite = np.isfinite(samples)
     if not finite.all():
         raise AudioError(
@@ -193,6 +196,28 @@ def read_audio(
             "file again or leave it out."
         )
     return samples, rate
+
+
+def _read_piece(
+    path: str | Path, start: float | None, stop: float | None
+) -> tuple[NDArray[np.float32], int, int]:
+    """Samples of a piece, sample rate and first frame, by libsndfile."""
+    with _open(path) as file:
+        _check_size(file, path)
+        rate = file.samplerate
+        if _has_length(file):
+            first, last = _frame_range(path, start, stop, file.frames, rate)
+            return _decode(file, path, first, last), rate, first
+    samples = _decode_from_start(path)
+    first, last = _frame_range(path, start, stop, len(samples), rate)
+    return samples[first:last], rate, first
+
+
+def _read_mp4(path: str | Path) -> Mp4Audio:
+    try:
+        return read_mp4(path)
+    except Mp4Error as error:
+        raise AudioError(f"{path}: {error}") from None
 
 
 class _ForwardFile(soundfile.SoundFile):
@@ -229,8 +254,8 @@ def _why_not_opened(path: str | Path, error: Exception) -> str:
     detail = getattr(error, "error_string", str(error)).strip().rstrip(".")
     return (
         f"not audio that libsndfile can read ({detail}). If the format is another "
-        "one (m4a, mp4), convert it: ffmpeg -i IN OUT.flac; if not, the file is "
-        "damaged: get it again."
+        "one, convert it: ffmpeg -i IN OUT.flac; if not, the file is damaged: get it "
+        "again."
     )
 
 

@@ -9,6 +9,10 @@ import soundfile
 import torch
 
 from data_prep.manifest import write_manifest
+from lobes.classifiers import MLPClassifier
+from lobes.detector import Detector
+from lobes.pooling import AttentiveStatsPooling
+from lobes.ssl import SSLEncoder
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 16000
@@ -90,6 +94,15 @@ def tiny_ssl_folder(folder: Path, kind: str = "hubert", norm: str = "layer") -> 
     torch.manual_seed(0)
     AutoModel.from_config(config).save_pretrained(folder)
     return folder
+
+
+def new_detector(source: Path, seed: int = 0) -> Detector:
+    """A random detector of which every part has weights of its own."""
+    torch.manual_seed(seed)
+    encoder = SSLEncoder(source=source, num_layers=1)
+    pooling = AttentiveStatsPooling(encoder.output_size, attention_channels=7)
+    classifier = MLPClassifier(pooling.output_size, hidden_sizes=[5], dropout=0.5)
+    return Detector(encoder, pooling, classifier)
 
 
 def training_command(corpus, ssl_source, output, **others) -> list[str]:

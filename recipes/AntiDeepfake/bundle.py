@@ -126,7 +126,7 @@ def make_bundle(modules: Iterable[str]) -> Bundle:
     Example
     -------
     >>> bundle = make_bundle(["lobes.pooling"])
-    >>> "lobes.masking" in bundle.sources, "recipes.AntiDeepfake.train" in bundle.sources
+    >>> "lobes.masking" in bundle.sources, "lobes.losses" in bundle.sources
     (True, False)
     """
     found: dict[str, str] = {}

@@ -61,7 +61,9 @@ def canary_logits(logits: Logits) -> list[float]:
         return logits(canary_wav())[0].float().cpu().tolist()
 
 
-def check_canary(logits: Logits, expected: Sequence[float]) -> None:
+def check_canary(
+    logits: Logits, expected: Sequence[float], tolerance: float = CANARY_TOLERANCE
+) -> None:
     """Compare the logits of the canary with the stored ones.
 
     Arguments
@@ -70,6 +72,8 @@ def check_canary(logits: Logits, expected: Sequence[float]) -> None:
         `wav [1, time] -> logits [1, 2]`, in float32.
     expected : list of float
         `[fake, real]`.
+    tolerance : float
+        What passes for rounding.
 
     Raises
     ------
@@ -78,11 +82,11 @@ def check_canary(logits: Logits, expected: Sequence[float]) -> None:
     """
     found = canary_logits(logits)
     difference = max(abs(a - b) for a, b in zip(found, expected, strict=True))
-    if not difference <= CANARY_TOLERANCE:  # also if it is NaN
+    if not difference <= tolerance:  # also if it is NaN
         raise RuntimeError(
             f"the detector does not prove itself: on the canary its logits are "
             f"{_shown(found)}, but {_shown(expected)} are stored with it, a "
-            f"difference of {difference:.3g} (rounding: up to {CANARY_TOLERANCE}). "
+            f"difference of {difference:.3g} (rounding: up to {tolerance}). "
             "The weights or the software changed: do not trust its scores, get the "
             "detector again or use the versions that it was made with."
         )

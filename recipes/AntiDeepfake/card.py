@@ -7,6 +7,7 @@ the facts of that one, indented, so the whole descent can be read in the last ca
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,11 +27,11 @@ LICENCE = "licence"
 #: What the released detectors were post-trained on (56,371 hours of genuine speech and
 #: 18,282 of speech with artifacts), by their model cards.
 RELEASED_CORPORA = (
-    "AISHELL-3, ASVspoof 2019 LA, ASVspoof 2021 LA and DF, ASVspoof 5, CFAD, CN-Celeb2, "
-    "CVoiceFake, CodecFake (Wu et al.), Codecfake (Xie et al.), DECRO, DFADD, "
-    "Diffuse or Confuse, DiffSSD, DSD, FLEURS, FLEURS-R, HABLA, LibriTTS, LibriTTS-R, "
-    "LibriTTS-Vocoded, LJSpeech, MLAAD v5, MLS, SpoofCeleb, VoiceMOS, VoxCeleb2, "
-    "VoxCeleb2-Vocoded, WaveFake"
+    "AISHELL-3, ASVspoof 2019 LA, ASVspoof 2021 LA and DF, ASVspoof 5, CFAD, "
+    "CN-Celeb2, CVoiceFake, CodecFake (Wu et al.), Codecfake (Xie et al.), DECRO, "
+    "DFADD, Diffuse or Confuse, DiffSSD, DSD, FLEURS, FLEURS-R, HABLA, LibriTTS, "
+    "LibriTTS-R, LibriTTS-Vocoded, LJSpeech, MLAAD v5, MLS, SpoofCeleb, VoiceMOS, "
+    "VoxCeleb2, VoxCeleb2-Vocoded, WaveFake"
 )
 
 _TEMPLATE = """---
@@ -79,7 +80,8 @@ def model_card(facts: Mapping[str, object]) -> str:
     facts : dict
         Name and value, line by line. `licence` (an identifier of the hub) also goes
         to the front matter; of the manifests in `training data` the corpora are
-        listed; the lineage of the detector folder in `started from` is repeated.
+        listed; the lineage of the detector folder in `started from` is repeated, and
+        its licence holds on.
 
     Returns
     -------
@@ -98,7 +100,9 @@ def model_card(facts: Mapping[str, object]) -> str:
             lines += [f"  {line}" for line in _lineage(Path(str(value)))]
         if name == TRAINING_DATA:
             lines += [f"  - {corpus}" for corpus in _corpora(value)]
-    licence = f"license: {facts[LICENCE]}\n" if LICENCE in facts else ""
+    # The one that was inherited, if no other is given.
+    licences = re.findall(rf"^ *- {LICENCE}: (\S+)", "\n".join(lines), re.MULTILINE)
+    licence = f"license: {licences[0]}\n" if licences else ""
     return _TEMPLATE.format(licence=licence, facts="\n".join(lines))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from huggingface_hub.utils import HFValidationError
 from hyperpyyaml import load_hyperpyyaml
@@ -16,12 +18,14 @@ from data_prep.audio_info import AudioError
 from data_prep.manifest import ManifestError
 from lobes.checkpoint_file import CheckpointError
 from recipes.AntiDeepfake.export import HYPERPARAMS
+from recipes.AntiDeepfake.file_scoring import FileScorer
 from recipes.AntiDeepfake.interface import DeepfakeDetector
 from recipes.AntiDeepfake.weights import WeightsError
 
 __all__ = [
     "UsageError",
     "command",
+    "import_extra",
     "load_detector",
     "load_hparams",
     "show_progress",
@@ -121,36 +125,67 @@ def load_hparams(hparams_file: str, overrides: str) -> dict:
         raise UsageError(f"a value is given twice: {error.problem}") from None
 
 
-def load_detector(source: str | Path, run_opts) -> DeepfakeDetector:
+def load_detector(source: str | Path, run_opts) -> FileScorer:
     """Load the detector that a command was given.
 
     Arguments
     ---------
     source : str or Path
-        A detector folder or a hub id.
+        A detector folder, a hub id, or an ONNX file.
     run_opts : RunOptions or dict
-        Where and how it is to run.
+        Where and how it is to run; an ONNX file runs on the CPU.
 
     Returns
     -------
-    DeepfakeDetector
+    FileScorer
+        A `DeepfakeDetector`, or an `OnnxDetector`.
 
     Raises
     ------
     UsageError
         If there is no detector.
     """
+    if Path(source).suffix == ".onnx":
+        module = import_extra("recipes.AntiDeepfake.onnx_detector")
+        return module.OnnxDetector(source)
     if Path(source).is_dir() and not (Path(source) / HYPERPARAMS).exists():
         raise UsageError(
-            f"{source}: a folder without {HYPERPARAMS}. Give the folder `detector` "
-            "that train.py writes at the end of a run."
+            f"{source}: a folder without {HYPERPARAMS}. Give a detector folder, as "
+            "train.py and convert.py write it."
         )
     try:
         return DeepfakeDetector.from_hparams(source, run_opts=run_opts)
     except (OSError, HFValidationError) as error:
         raise UsageError(
             f"{source}: neither a detector folder nor a hub id that can be reached "
-            f"({str(error).strip().splitlines()[0]})."
+            f"({str(error).strip().splitlines()[0]}). A checkpoint or a hub id of "
+            "AntiDeepfake becomes a detector folder by convert.py."
+        ) from None
+
+
+def import_extra(module: str) -> ModuleType:
+    """Import a module of the recipe that needs a package of requirements-extra.txt.
+
+    Arguments
+    ---------
+    module : str
+        Its name.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    UsageError
+        If the package is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the package {error.name} is not installed. This needs it: "
+            "pip install -r requirements-extra.txt"
         ) from None
 
 

@@ -20,7 +20,7 @@ from recipes.AntiDeepfake.export import export_detector
 from recipes.AntiDeepfake.interface import DeepfakeDetector
 from recipes.AntiDeepfake.sources import find_source, load_checkpoint
 
-__all__ = ["convert"]
+__all__ = ["convert", "known_model"]
 
 
 def convert(source: str, out: str | Path, ssl: str | None = None) -> str:
@@ -59,7 +59,7 @@ def convert(source: str, out: str | Path, ssl: str | None = None) -> str:
             f"{source}: a pre-trained model, not a detector: it has no head. Train one "
             f"from it: train.py ... --init_from {path}"
         )
-    model = _known_model(ssl or source)
+    model = known_model(ssl or source)
     detector = _build(_architecture(source, checkpoint, ssl, model), checkpoint)
     export_detector(out, detector, released_card(source, model))
     return str(checkpoint)
@@ -74,8 +74,25 @@ def _convert_folder(source: str, folder: Path, out: str | Path) -> str:
     return f"{source}: a detector folder, canary {detector.hparams.canary}"
 
 
-def _known_model(name: str) -> ModelInfo | None:
-    """The model of a name, a hub id or a file `mms_300m.ckpt`; None if not known."""
+def known_model(name: str) -> ModelInfo | None:
+    """Find the SSL model that a name speaks of.
+
+    Arguments
+    ---------
+    name : str
+        A name or hub id as for `lobes.models.find_model`, or the path of a file or
+        folder that is named like one (`mms_300m.ckpt`).
+
+    Returns
+    -------
+    ModelInfo or None
+        None if it is not known.
+
+    Example
+    -------
+    >>> known_model("downloads/mms-300m-anti-deepfake").name
+    'MMS-300M'
+    """
     stem = Path(name).stem if Path(name).is_file() else Path(name).name
     plain = stem.replace("_", "-")
     for candidate in (name, plain, f"nii-yamagishilab/{plain}"):

@@ -35,6 +35,7 @@ def demo_table(results: Path, seeds: Sequence[int], finetuned: Sequence[str]) ->
         _zeroshot(results, seeds, ZEROSHOT, "Zero-shot: unseen attacks and speakers"),
         _zeroshot(results, seeds, TARGET, "Zero-shot: target domain, before tuning"),
         _finetuned(results, seeds, finetuned),
+        _by_seed(results, seeds, finetuned),
         f"Scores, metrics and plots: {results}/eval, {results}/finetune/*/*/eval\n"
         f"Training logs: {results}/**/train_log.txt; curves: tensorboard --logdir "
         f"{results}",
@@ -58,11 +59,31 @@ def _finetuned(results: Path, seeds: Sequence[int], names: Sequence[str]) -> str
     """EER on the target domain after fine-tuning on a few of its clips."""
     lines = [["fine-tuned from", "target test"]]
     for name in names:
-        folder = results / "finetune" / name.replace(", ", "-")
-        folders = [folder / f"seed{seed}" / "eval" for seed in seeds]
+        folders = [_finetuning_folder(results, name, seed) for seed in seeds]
         rows = [_metrics(one, TARGET)["all"] for one in folders]
         lines.append([name, _over_seeds(rows)])
     return f"Fine-tuned on a few clips of the target domain, EER %\n{_align(lines)}"
+
+
+def _by_seed(results: Path, seeds: Sequence[int], names: Sequence[str]) -> str:
+    """What each seed gave, so that the spread can be seen."""
+    lines = [["seed", "zero-shot", "target, before", *names]]
+    for seed in seeds:
+        cells = [
+            _interval(_metrics(results / f"eval/seed{seed}", corpus)["all"])
+            for corpus in (ZEROSHOT, TARGET)
+        ]
+        folders = [_finetuning_folder(results, name, seed) for name in names]
+        cells += [_interval(_metrics(one, TARGET)["all"]) for one in folders]
+        lines.append([str(seed), *cells])
+    return (
+        f"All test trials by seed (after fine-tuning: target), EER %\n{_align(lines)}"
+    )
+
+
+def _finetuning_folder(results: Path, name: str, seed: int) -> Path:
+    """Where the evaluation of a fine-tuning run is."""
+    return results / "finetune" / name.replace(", ", "-") / f"seed{seed}" / "eval"
 
 
 def _metrics(folder: Path, corpus: str) -> dict[str, dict[str, str]]:
@@ -87,12 +108,12 @@ def _audit(path: Path, corpus: str) -> dict[str, dict[str, str]]:
 def _over_seeds(rows: Sequence[dict[str, str]]) -> str:
     """One run: EER and its interval; several: mean and standard deviation."""
     if len(rows) == 1 or rows[0]["eer"] == "nan":
-        return _interval(rows[0], "eer_low", "eer_high")
+        return _interval(rows[0])
     rates = [100 * float(row["eer"]) for row in rows]
     return f"{mean(rates):.1f} +- {stdev(rates):.1f}"
 
 
-def _interval(row: dict[str, str], low: str, high: str) -> str:
+def _interval(row: dict[str, str], low="eer_low", high="eer_high") -> str:
     if row["eer"] == "nan":
         return "one class only"
     rate, low, high = (100 * float(row[key]) for key in ("eer", low, high))

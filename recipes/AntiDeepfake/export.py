@@ -35,8 +35,8 @@ HYPERPARAMS = "hyperparams.yaml"
 INTERFACE_FILE = "custom_interface.py"
 
 # JSON is YAML: `{encoder}` and the like are a class and its arguments.
-_TEMPLATE = """# A deepfake speech detector; README.md tells how to load it. The classes are in
-# custom_interface.py, and in the repository that it comes from.
+_TEMPLATE = """# A deepfake speech detector; README.md tells how to load it. The classes
+# are in custom_interface.py, and in the repository that it comes from.
 encoder: !new:{encoder}
 pooling: !new:{pooling}
 classifier: !new:{classifier}

@@ -77,6 +77,9 @@ class LongScore:
 class FileScorer(ABC):
     """Scores waveforms and files by a network that a subclass runs (`logits`)."""
 
+    #: Longest recording that can be scored in one piece; None for any.
+    max_seconds: float | None = None
+
     @abstractmethod
     def logits(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -135,10 +138,11 @@ class FileScorer(ABC):
         Returns
         -------
         Scored
-            `.score(path)` and `.logits[path]` of what could be scored, in the order
-            given; `.failures[path]` is the reason for everything else.
+            By the paths as text: `.score(path)` and `.logits[path]` of what could be
+            scored, in the order given; `.failures[path]`, the reason, of the rest.
         """
         rows, failures = find_audio(map(str, paths))
+        rows, too_long = self._part_too_long(rows)
         found = score_rows(
             self.logits,
             rows,
@@ -149,7 +153,8 @@ class FileScorer(ABC):
         )
         order = [row["ID"] for row in rows if row["ID"] in found.logits]
         return Scored(
-            {name: found.logits[name] for name in order}, found.failures | failures
+            {name: found.logits[name] for name in order},
+            failures | too_long | found.failures,
         )
 
     def classify_file(self, path: str | Path, threshold: float = 0.0) -> Decision:
@@ -177,7 +182,9 @@ class FileScorer(ABC):
         """
         llr = self.score_file(path)
         probability = torch.sigmoid(torch.tensor(llr, dtype=torch.float64)).item()
-        return Decision("real" if llr > threshold else "fake", probability, llr, threshold)
+        return Decision(
+            "real" if llr > threshold else "fake", probability, llr, threshold
+        )
 
     def score_long_file(
         self,
@@ -233,6 +240,22 @@ class FileScorer(ABC):
         )
         starts, stops = (np.array(pieces) / SAMPLE_RATE).T
         return LongScore(RULES[rule](found).item(), rule, starts, stops, found.numpy())
+
+    def too_long(self, seconds: float) -> str:
+        """What to say of a recording that is longer than `max_seconds`."""
+        return (
+            f"{seconds:g} s long, but this detector takes {self.max_seconds:g} s at "
+            "most. Use score_long_file, or a detector that is not an ONNX file."
+        )
+
+    def _part_too_long(
+        self, rows: list[dict[str, str]]
+    ) -> tuple[list[dict[str, str]], dict[str, str]]:
+        limit = float("inf") if self.max_seconds is None else self.max_seconds
+        long = {r["ID"]: float(r["Duration"]) for r in rows}
+        long = {name: seconds for name, seconds in long.items() if seconds > limit}
+        reasons = {name: f"{name}: {self.too_long(s)}" for name, s in long.items()}
+        return [row for row in rows if row["ID"] not in long], reasons
 
     def _score_pieces(self, pieces: list[torch.Tensor]) -> torch.Tensor:
         wavs = pad_sequence(pieces, batch_first=True)

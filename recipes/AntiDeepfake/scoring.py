@@ -108,9 +108,7 @@ def score_rows(
     scored = Scored()
     if not rows:
         return scored
-    dataset = make_dataset(
-        rows, data_folder, labelled=False, normalise=normalise
-    )
+    dataset = make_dataset(rows, data_folder, labelled=False, normalise=normalise)
     loader = scoring_loader(
         _Reporting(dataset),
         seconds(dataset),

@@ -9,6 +9,7 @@ from huggingface_hub.utils import HFValidationError
 from speechbrain.utils.logger import get_logger
 
 from lobes.checkpoint_file import CheckpointError, open_checkpoint
+from lobes.classifiers import LinearClassifier
 from lobes.detector import Detector
 from lobes.fairseq_import import ImportedCheckpoint, load_into, read_checkpoint
 from lobes.pooling import MeanPooling
@@ -114,13 +115,15 @@ def load_checkpoint(detector: Detector, checkpoint: ImportedCheckpoint) -> None:
 
 def _check_head(detector: Detector, checkpoint: ImportedCheckpoint) -> None:
     """Raise unless pooling and classifier are those of the original."""
-    ours = {n: list(t.shape) for n, t in detector.classifier.state_dict().items()}
-    theirs = {name: list(tensor.shape) for name, tensor in checkpoint.head.items()}
-    if ours != theirs or not isinstance(detector.pooling, MeanPooling):
+    pooling, classifier = detector.pooling, detector.classifier
+    alike = isinstance(pooling, MeanPooling) and isinstance(
+        classifier, LinearClassifier
+    )
+    if not alike or classifier.num_classes != len(checkpoint.head["linear.bias"]):
         raise CheckpointError(
             f"{checkpoint.path}: its head is one linear layer on the mean over frames, "
-            f"{theirs}, but the detector has {type(detector.pooling).__name__} and "
-            f"{ours}. Nothing was loaded: use MeanPooling and LinearClassifier."
+            f"but the detector has {type(pooling).__name__} and {classifier}. Nothing "
+            "was loaded: use MeanPooling and LinearClassifier."
         )
 
 

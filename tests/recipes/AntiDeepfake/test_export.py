@@ -1,29 +1,20 @@
+"""The detector folder: what is in it, and what is not accepted."""
+
 import json
 import shutil
+import sys
 
 import pytest
-import soundfile
 import torch
-from helpers import voice
+from helpers import manifest_row, new_detector
 from safetensors.torch import load_file, save_file
 
-from lobes.classifiers import MLPClassifier
-from lobes.detector import Detector, scores
-from lobes.masking import normalise_wav
-from lobes.pooling import AttentiveStatsPooling
-from lobes.ssl import SSLEncoder
-from recipes.AntiDeepfake.export import export_detector, load_weights
+from data_prep.manifest import write_manifest
+from recipes.AntiDeepfake.bundle import make_bundle
+from recipes.AntiDeepfake.card import model_card
+from recipes.AntiDeepfake.export import export_detector
 from recipes.AntiDeepfake.interface import DeepfakeDetector
-
-RATE = 16000
-
-
-def new_detector(source, seed=0):
-    torch.manual_seed(seed)
-    encoder = SSLEncoder(source=source, num_layers=1)
-    pooling = AttentiveStatsPooling(encoder.output_size, attention_channels=7)
-    classifier = MLPClassifier(pooling.output_size, hidden_sizes=[5], dropout=0.5)
-    return Detector(encoder, pooling, classifier)
+from recipes.AntiDeepfake.weights import load_weights
 
 
 @pytest.fixture
@@ -31,37 +22,6 @@ def folder(tiny_ssl, tmp_path):
     return export_detector(
         tmp_path / "detector", new_detector(tiny_ssl), {"training data": "voices"}
     )
-
-
-def test_round_trip_through_the_pretrained_interface(tiny_ssl, folder, corpus):
-    expected = new_detector(tiny_ssl).eval()
-    loaded = DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
-    wavs = torch.randn(3, 8000)
-    lens = torch.tensor([1.0, 0.5, 0.75])
-    with torch.no_grad():
-        logits = expected(normalise_wav(wavs, lens), lens)
-    assert torch.allclose(loaded.logits(wavs, lens), logits, atol=1e-6)
-    assert torch.allclose(loaded(wavs, lens), scores(logits), atol=1e-6)
-    embeddings = loaded.encode_batch(wavs, lens)
-    assert embeddings.shape == (3, expected.pooling.output_size)
-
-
-def test_a_file_scores_as_its_waveform(folder, corpus):
-    loaded = DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
-    path = corpus / "audio" / "test-000.flac"
-    wav, _ = soundfile.read(path, dtype="float32")
-    expected = loaded.score_batch(torch.from_numpy(wav)[None]).item()
-    assert loaded.score_file(path) == pytest.approx(expected, abs=1e-5)
-    assert loaded.classify_file(path, expected - 1) == "real"
-    assert loaded.classify_file(path, expected + 1) == "fake"
-
-
-def test_score_does_not_depend_on_level(folder, tmp_path):
-    import numpy as np
-
-    loaded = DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
-    wav = torch.from_numpy(voice(np.random.default_rng(0), 1.0, False))[None]
-    assert loaded(wav).item() == pytest.approx(loaded(0.1 * wav).item(), abs=1e-3)
 
 
 def test_card_tells_what_was_given(folder):
@@ -110,7 +70,7 @@ def test_nothing_is_loaded_when_something_does_not_fit(tiny_ssl, folder):
 
 def test_canary_finds_changed_weights(folder):
     altered(folder, lambda w: w["classifier.layers.0.weight"].mul_(1.5))
-    with pytest.raises(RuntimeError, match="canary"):
+    with pytest.raises(RuntimeError, match=r"canary .* a difference of \d"):
         DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
 
 
@@ -148,3 +108,58 @@ def test_configuration_is_plain_data(folder):
     assert (
         json.loads(line.partition("SSLEncoder ")[2])["config"]["model_type"] == "hubert"
     )
+
+
+def test_card_lists_the_corpora_of_manifests(tmp_path):
+    labels = ["real", "fake", "fake"]
+    rows = [manifest_row(f"x{i}", x, 1.0, "$ROOT/x") for i, x in enumerate(labels)]
+    write_manifest(tmp_path / "train.csv", rows)
+    card = model_card({"training data": tmp_path / "train.csv"})
+    assert "  - voices: 1 real, 2 fake" in card
+
+
+def test_card_repeats_lineage_and_licence(tiny_ssl, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    facts = {"stage": "post-training", "licence": "cc-by-nc-sa-4.0"}
+    export_detector(first, new_detector(tiny_ssl), facts)
+    export_detector(second, new_detector(tiny_ssl), {"started from": first})
+    lines = (second / "README.md").read_text().splitlines()
+    assert "license: cc-by-nc-sa-4.0" in lines[: lines.index("---", 1)]
+    assert "  - stage: post-training" in lines
+
+
+def test_bundle_holds_what_is_needed_and_no_more(folder):
+    text = (folder / "custom_interface.py").read_text()
+    assert "    'lobes.pooling': r'''" in text
+    for name in (
+        "lobes.rawboost",
+        "lobes.fairseq_import",
+        "recipes.AntiDeepfake.brain",
+    ):
+        assert f"'{name}'" not in text
+
+
+def test_bundle_is_named_after_its_code(monkeypatch):
+    bundle, again = make_bundle([]), make_bundle(["recipes.AntiDeepfake.interface"])
+    assert bundle.package == again.package
+    assert bundle.package != make_bundle(["lobes.losses"]).package
+    assert bundle.name(dict) == "builtins.dict"
+
+
+def test_names_in_a_folder_mean_this_repository_here(folder):
+    loaded = DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
+    assert type(loaded.mods.detector).__module__ == "lobes.detector"
+    assert sys.modules["lobes.detector"].__spec__.name == "lobes.detector"
+
+
+def test_folders_of_before_still_load(folder):
+    """They named the classes as this repository does, and had no interface file."""
+    text = (folder / "hyperparams.yaml").read_text()
+    package = text.partition("!new:")[2].partition(".")[0]
+    text = text.replace(f"{package}.", "").replace(
+        "AntiDeepfake.weights.DetectorPretrainer",
+        "AntiDeepfake.export.DetectorPretrainer",
+    )
+    (folder / "hyperparams.yaml").write_text(text)
+    (folder / "custom_interface.py").unlink()
+    DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
