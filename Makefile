@@ -2,6 +2,8 @@
 # passes the tests. Both set up .venv first.
 PYTHON ?= python3
 SEEDS ?= 0
+REQUIREMENTS := requirements.txt requirements-demo.txt requirements-dev.txt \
+	requirements-extra.txt
 RUN := .venv/bin/python
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
@@ -16,10 +18,9 @@ test: .venv/installed
 	$(RUN) -m pytest
 
 # The file says that the installation is complete and of these requirements.
-.venv/installed: requirements.txt requirements-demo.txt requirements-dev.txt
+.venv/installed: $(REQUIREMENTS)
 	$(PYTHON) -m venv .venv
-	$(PIP) -r requirements.txt
-	$(PIP) -r requirements-demo.txt -r requirements-dev.txt
+	$(PIP) $(REQUIREMENTS:%=-r %)
 	touch $@
 
 clean:

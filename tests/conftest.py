@@ -4,6 +4,8 @@ import os
 
 # Before torch is imported: the tests run beside one another on few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nothing may depend on a network; without this the hub is tried again and again.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 from pathlib import Path
 

@@ -32,7 +32,12 @@ def test_training_leaves_log_curves_and_detector(trained):
     assert "valid EER" in log_of(trained)[0]
     assert list((trained / "tensorboard").glob("events*"))
     names = {file.name for file in (trained / "detector").iterdir()}
-    assert names == {"hyperparams.yaml", "model.safetensors", "README.md"}
+    assert names == {
+        "hyperparams.yaml",
+        "model.safetensors",
+        "custom_interface.py",
+        "README.md",
+    }
 
 
 def test_losses_fall(trained):
