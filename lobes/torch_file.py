@@ -11,6 +11,7 @@ storage keys), then for each storage its length (int64) and values.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import io
 import os
@@ -109,7 +110,7 @@ def as_stored_tensor(value: Any) -> StoredTensor | None:
     return StoredTensor(storage, offset, tuple(shape), tuple(stride))
 
 
-class TorchFile:
+class TorchFile(abc.ABC):
     """An open file of ``torch.save``; made by :func:`open_torch_file`.
 
     Arguments
@@ -122,9 +123,9 @@ class TorchFile:
     # The last storage read: tensors of a flat model share one, and come in a row.
     _last: tuple[Storage, bytearray] | None = None
 
+    @abc.abstractmethod
     def read(self, storage: Storage) -> bytearray:
         """Read the bytes of a storage."""
-        raise NotImplementedError
 
     def load(self, tensor: StoredTensor) -> torch.Tensor:
         """Fetch a tensor.

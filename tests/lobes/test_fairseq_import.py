@@ -449,7 +449,9 @@ class TestRefusedModels:
         ],
     )
     def test_settings_of_another_model(self, tmp_path, setting, value, told):
-        content = torch.load(DATA / "w2v_large" / "pretrained_cfg.pt")
+        content = torch.load(
+            DATA / "w2v_large" / "pretrained_cfg.pt", weights_only=True
+        )
         content["cfg"]["model"][setting] = value
         with pytest.raises(CheckpointError, match=told):
             read_checkpoint(write(tmp_path / "other.pt", content))

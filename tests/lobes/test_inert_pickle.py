@@ -100,7 +100,9 @@ class TestNothingRuns:
 
     @pytest.mark.parametrize("legacy", [True, False])
     def test_beside_good_weights(self, legacy, flag, tmp_path):
-        content = torch.load(DATA / "w2v_small" / "pretrained_cfg.pt")
+        content = torch.load(
+            DATA / "w2v_small" / "pretrained_cfg.pt", weights_only=True
+        )
         content["extra_state"] = Reduced(exec, (f"open({str(flag)!r}, 'w')",))
         path = tmp_path / "hostile.pt"
         torch.save(content, path, _use_new_zipfile_serialization=not legacy)
