@@ -14,7 +14,7 @@ on standard error, and the exit code is 1 then.
 import argparse
 import sys
 
-from recipes.AntiDeepfake.command import command, load_detector
+from recipes.AntiDeepfake.command import command, load_detector, show_progress
 from recipes.AntiDeepfake.report import list_failures
 from recipes.AntiDeepfake.scoring import write_scores
 
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         options.audio,
         max_batch_length=options.max_batch_length,
         num_workers=options.num_workers,
-        progressbar=sys.stderr.isatty() and not options.noprogressbar,
+        progressbar=show_progress(options),
     )
     rows = [{"ID": path} for path in scored.logits]
     columns = ["ID", "Score", "LogitFake", "LogitReal"]

@@ -99,13 +99,14 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    show_bar = sys.stderr.isatty() and not arguments.noprogressbar
     settings = Settings(
         out=arguments.out,
         cache=arguments.cache,
         plan=Plan(),
         seed=arguments.seed,
         workers=arguments.workers,
-        progress=_Lines() if arguments.noprogressbar else _Bar(),
+        progress=_Bar() if show_bar else _Lines(),
     )
     start = time.monotonic()
     try:
@@ -142,12 +143,14 @@ class _Bar:
 
     def __init__(self):
         self.bar = None
+        self.step = ""
 
     def __call__(self, step: str, done: int, total: int) -> None:
         from tqdm import tqdm
 
-        if self.bar is None or self.bar.desc != f"{step}: ":
+        if self.bar is None or self.step != step:
             self.bar = tqdm(desc=step, total=total)
+            self.step = step
         self.bar.update(done - self.bar.n)
         if done == total:
             self.bar.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -189,6 +190,6 @@ def import_extra(module: str) -> ModuleType:
         ) from None
 
 
-def show_progress(run_opts: RunOptions) -> bool:
-    """Whether progress bars are wanted: on a terminal, unless switched off."""
-    return sys.stderr.isatty() and not run_opts.noprogressbar
+def show_progress(options: RunOptions | Namespace) -> bool:
+    """Whether progress bars are wanted: on a terminal, unless `noprogressbar`."""
+    return sys.stderr.isatty() and not options.noprogressbar

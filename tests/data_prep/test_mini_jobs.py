@@ -175,3 +175,22 @@ def test_a_tiny_corpus_end_to_end(tmp_path, cache):
     begin = time.monotonic()
     assert start(whole, 2).communicate()[0] == "False\n"
     assert time.monotonic() - begin < 10
+
+
+def test_progress_is_one_bar_for_each_step(capsys):
+    report = cli._Bar()
+    for step in ("genuine", "synthetic"):
+        report(step, 0, 3)
+        bar = report.bar
+        report(step, 1, 3)
+        assert report.bar is bar and bar.n == 1
+        report(step, 3, 3)
+        assert report.bar is None
+    assert capsys.readouterr().err.count("3/3") == 2
+
+
+def test_without_a_terminal_progress_is_lines(capsys):
+    report = cli._Lines()
+    for done in range(4):
+        report("genuine", done, 3)
+    assert capsys.readouterr().err == "genuine: done\n"
