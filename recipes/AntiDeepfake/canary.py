@@ -8,7 +8,8 @@ unnoticed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -57,8 +58,26 @@ def canary_logits(logits: Logits) -> list[float]:
     list of float
         `[fake, real]`.
     """
-    with torch.inference_mode():
+    with torch.inference_mode(), _full_precision():
         return logits(canary_wav())[0].float().cpu().tolist()
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Switch TensorFloat-32 off for a while.
+
+    SpeechBrain switches it on. Its 10 bits of mantissa would make a GPU differ from
+    a CPU by more than rounding.
+    """
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
 
 
 def check_canary(

@@ -163,3 +163,25 @@ def test_folders_of_before_still_load(folder):
     (folder / "hyperparams.yaml").write_text(text)
     (folder / "custom_interface.py").unlink()
     DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
+
+
+def test_canary_is_taken_in_full_precision():
+    from recipes.AntiDeepfake.canary import canary_logits
+
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [backend.allow_tf32 for backend in backends]
+    seen = []
+
+    def logits(wav):
+        seen.extend(backend.allow_tf32 for backend in backends)
+        return torch.zeros(1, 2)
+
+    for backend in backends:
+        backend.allow_tf32 = True
+    try:
+        canary_logits(logits)
+        assert seen == [False, False]
+        assert all(backend.allow_tf32 for backend in backends)
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
