@@ -12,7 +12,7 @@ its reason, and the exit code is 1 then.
 import sys
 
 import speechbrain as sb
-from speechbrain.utils.distributed import ddp_init_group
+from speechbrain.utils.distributed import ddp_init_group, if_main_process
 
 from data_prep.manifest import read_manifest
 from recipes.AntiDeepfake.command import (
@@ -49,6 +49,8 @@ def main(arguments: list[str]) -> int:
         progressbar=show_progress(run_opts),
         normalise=False,
     )
+    if not if_main_process():
+        return 0  # the main process has the trials of all, and writes and reports
     folder = hparams["output_folder"]
     write_scores(f"{folder}/scores.csv", rows, scored)
     table = metrics_table(rows, scored)

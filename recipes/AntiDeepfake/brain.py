@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 import numpy as np
 import speechbrain as sb
@@ -145,15 +144,12 @@ class AntiDeepfakeBrain(sb.Brain):
 
     def _log(self, epoch: int, valid_stats: dict[str, float]) -> None:
         meta = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
-        self.hparams.train_logger.log_stats(
-            meta, train_stats={"loss": self.train_loss}, valid_stats=valid_stats
-        )
-        if self.hparams.tensorboard_logger is not None:
-            self.hparams.tensorboard_logger.log_stats(
-                meta, train_stats={"loss": self.train_loss}, valid_stats=valid_stats
-            )
+        train_stats = {"loss": self.train_loss}
+        for logger in (self.hparams.train_logger, self.hparams.tensorboard_logger):
+            if logger is not None:
+                logger.log_stats(meta, train_stats, valid_stats)
 
-    def recover_best(self) -> Callable | Checkpoint | None:
+    def recover_best(self) -> Checkpoint | None:
         """Load the checkpoint with the lowest validation EER."""
         return self.checkpointer.recover_if_possible(
             importance_key=best_checkpoint, ckpt_predicate=lambda c: "EER" in c.meta
