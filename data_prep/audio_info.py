@@ -1,8 +1,8 @@
 """Facts and samples of audio files, or an error that says what is wrong.
 
 Both functions go through libsndfile (the `soundfile` package), which reads WAV,
-FLAC, Ogg Vorbis, Opus, MP3, AIFF and others, except for MP4 files (m4a, mp4), which
-go to `data_prep.mp4`.
+FLAC, Ogg Vorbis, Opus, MP3, AIFF and others. MP4 files (m4a, mp4), and what libsndfile
+refuses or cannot decode, go to `data_prep.av_audio`.
 
 What libsndfile does not care for is dealt with here: a WAV that is shorter than its
 header says, a file whose header gives no length, samples that are not numbers, and
@@ -23,7 +23,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from data_prep.mp4 import Mp4Audio, Mp4Error, is_mp4, read_mp4
+from data_prep.av_audio import AvAudio, AvError, NoAvError, is_mp4, read_av
 
 __all__ = ["AudioError", "AudioInfo", "audio_info", "read_audio"]
 
@@ -55,6 +55,10 @@ _MP3_SLACK = 2 * 1152
 
 class AudioError(ValueError):
     """Audio that cannot be used; names the file, the reason and what to do."""
+
+
+class _Undecodable(AudioError):
+    """What libsndfile says of a file that another decoder may read."""
 
 
 @dataclass(frozen=True)
@@ -123,20 +127,15 @@ def audio_info(path: str | Path) -> AudioInfo:
     >>> audio_info(path)
     AudioInfo(frames=8000, sample_rate=16000, channels=1, encoding='PCM_S', bits=16)
     """
-    if is_mp4(path):
+    if not is_mp4(path):
+        try:
+            return _header(path)
+        except _Undecodable as error:
+            sound = _second_opinion(path, error)
+    else:
         sound = _read_mp4(path)
-        frames, channels = sound.samples.shape
-        return AudioInfo(frames, sound.sample_rate, channels, sound.codec, 0)
-    with _open(path) as file:
-        _check_size(file, path)
-        if file.format == "FLAC":
-            encoding, bits = "FLAC", int(file.subtype.rpartition("_")[2].lstrip("S"))
-        else:
-            encoding, bits = _ENCODINGS.get(file.subtype, ("UNKNOWN", 0))
-        frames = file.frames
-        if not _has_length(file):
-            frames = len(_decode_from_start(path))
-        return AudioInfo(frames, file.samplerate, file.channels, encoding, bits)
+    frames, channels = sound.samples.shape
+    return AudioInfo(frames, sound.sample_rate, channels, sound.codec, sound.bits)
 
 
 def read_audio(
@@ -181,13 +180,16 @@ def read_audio(
     >>> samples.shape, sample_rate
     ((4000, 2), 16000)
     """
-    if is_mp4(path):
-        sound = _read_mp4(path)
+    sound = _read_mp4(path) if is_mp4(path) else None
+    if sound is None:
+        try:
+            samples, rate, first = _read_piece(path, start, stop)
+        except _Undecodable as error:
+            sound = _second_opinion(path, error)
+    if sound is not None:
         samples, rate = sound.samples, sound.sample_rate
         first, last = _frame_range(path, start, stop, len(samples), rate)
         samples = samples[first:last]
-    else:
-        samples, rate, first = _read_piece(path, start, stop)
     finite = np.isfinite(samples)
     if not finite.all():
         raise AudioError(
@@ -196,6 +198,20 @@ def read_audio(
             "file again or leave it out."
         )
     return samples, rate
+
+
+def _header(path: str | Path) -> AudioInfo:
+    """What libsndfile tells of a file."""
+    with _open(path) as file:
+        _check_size(file, path)
+        if file.format == "FLAC":
+            encoding, bits = "FLAC", int(file.subtype.rpartition("_")[2].lstrip("S"))
+        else:
+            encoding, bits = _ENCODINGS.get(file.subtype, ("UNKNOWN", 0))
+        frames = file.frames
+        if not _has_length(file):
+            frames = len(_decode_from_start(path))
+        return AudioInfo(frames, file.samplerate, file.channels, encoding, bits)
 
 
 def _read_piece(
@@ -213,11 +229,23 @@ def _read_piece(
     return samples[first:last], rate, first
 
 
-def _read_mp4(path: str | Path) -> Mp4Audio:
+def _read_mp4(path: str | Path) -> AvAudio:
     try:
-        return read_mp4(path)
-    except Mp4Error as error:
+        return read_av(path)
+    except AvError as error:
         raise AudioError(f"{path}: {error}") from None
+
+
+def _second_opinion(path: str | Path, error: _Undecodable) -> AvAudio:
+    """What FFmpeg makes of a file, or the error of libsndfile."""
+    try:
+        return read_av(path)
+    except NoAvError:
+        raise AudioError(
+            f"{error} The package PyAV may read it: pip install av."
+        ) from None
+    except AvError:
+        raise AudioError(str(error)) from None
 
 
 class _ForwardFile(soundfile.SoundFile):
@@ -238,7 +266,9 @@ def _open(
     try:
         return opener(os.fspath(path))
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: name.raw
-        raise AudioError(f"{path}: {_why_not_opened(path, error)}") from None
+        there = os.path.isfile(path) and os.access(path, os.R_OK)
+        kind = _Undecodable if there and os.path.getsize(path) else AudioError
+        raise kind(f"{path}: {_why_not_opened(path, error)}") from None
 
 
 def _why_not_opened(path: str | Path, error: Exception) -> str:
@@ -317,7 +347,7 @@ def _decode(
     samples = samples[preroll:]
     missing = last - first - len(samples)
     if missing > (_MP3_SLACK if is_mp3 else 0) or not len(samples):
-        raise AudioError(
+        raise _Undecodable(
             f"{path}: truncated or damaged, {len(samples)} of {last - first} frames "
             f"from frame {first} on can be decoded. Copy or download it again."
         )
@@ -351,10 +381,10 @@ def _decode_from_start(path: str | Path) -> NDArray[np.float32]:
     return np.concatenate(blocks)
 
 
-def _damaged(path: str | Path, error: soundfile.LibsndfileError) -> AudioError:
+def _damaged(path: str | Path, error: soundfile.LibsndfileError) -> _Undecodable:
     """The error for a decoder that gave up."""
     detail = error.error_string.strip() or f"libsndfile error {error.code}"
-    return AudioError(
+    return _Undecodable(
         f"{path}: truncated or damaged, decoding stopped ({detail}). Copy or download "
         "it again."
     )
