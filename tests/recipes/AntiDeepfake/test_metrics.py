@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from recipes.AntiDeepfake import metrics
 from recipes.AntiDeepfake.metrics import (
     auc,
     bootstrap_eer,
     eer,
+    intervals,
     slices,
     summary,
     threshold_metrics,
@@ -163,7 +163,7 @@ def test_threshold_metrics_without_denominator_are_nan():
     [
         ([1.0, 2.0], [1, 1], "2 real and 0 fake"),
         ([1.0, 2.0], [0, 0], "0 real and 2 fake"),
-        ([0.0, math.nan, math.inf], [1, 0, 0], "2 of 3 scores .* index 1 .nan"),
+        ([0.0, math.nan, math.inf], [1, 0, 0], "1 of 3 scores are NaN.* index 1"),
         ([1.0, 2.0, 3.0], [1, 0], r"\(3,\) and labels has \(2,\)"),
         ([[1.0], [2.0]], [[1], [0]], "one-dimensional"),
         ([1.0, 2.0], [1, 2], r"1 of 2 labels .* index 1 \(2\)"),
@@ -199,7 +199,7 @@ def test_bootstrap_has_the_distribution_of_the_naive_one(size, levels):
         scores = np.round(scores * levels) / levels
     expected = naive_bootstrap(scores, labels, 2000, rng)
     real, fake = scores[labels == 1], scores[labels == 0]
-    found = metrics._resampled_eers(real, fake, 20000, rng)
+    found = intervals.resampled_eers(real, fake, 20000, rng)
     error = expected.std() / np.sqrt(len(expected))
     assert found.mean() == pytest.approx(expected.mean(), abs=4 * error)
     assert found.std() == pytest.approx(expected.std(), rel=0.07)
