@@ -7,6 +7,8 @@ from argparse import Namespace
 import pytest
 
 from data_prep import __main__ as cli
+from data_prep.audio_info import AudioError
+from data_prep.corpora.base import LayoutError
 from data_prep.manifest import ManifestError
 
 
@@ -27,7 +29,9 @@ def test_each_verb_has_help(verb, capsys):
     assert f"data_prep {verb}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["unknown"], ["audit"], ["audit", "--what"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["unknown"], ["audit"], ["audit", "--what"], ["prepare", "mls"]]
+)
 def test_usage_errors(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
@@ -48,19 +52,22 @@ def test_a_missing_data_folder_is_a_message(corpus, capsys):
     assert "data_folder" in capsys.readouterr().err
 
 
-def test_a_new_verb_is_one_line(monkeypatch):
+@pytest.mark.parametrize("error", [AudioError, LayoutError, ManifestError])
+def test_a_new_verb_is_one_line(monkeypatch, capsys, error):
     def fail(arguments):
-        raise ManifestError("m.csv, line 2")
+        raise error("m.csv, line 2")
 
     module = Namespace(add_arguments=lambda parser: parser.add_argument("x"), run=fail)
     monkeypatch.setitem(cli.VERBS, "shard", ("tests.shard", "cut into shards"))
     monkeypatch.setitem(sys.modules, "tests.shard", module)
     assert cli.main(["shard", "1"]) == 1
+    assert capsys.readouterr().err == "error: m.csv, line 2\n"
 
 
 def test_command_line_and_what_it_imports():
     code = (
         "import sys; from data_prep.__main__ import main; import data_prep.audit; "
+        "import data_prep.prepare_cli; "
         "sys.exit(sorted({'torch', 'speechbrain', 'transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
