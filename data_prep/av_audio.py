@@ -95,7 +95,7 @@ def read_av(path: str | Path) -> AvAudio:
             "ffmpeg -i IN OUT.flac"
         ) from None
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise AvError("a file without a sound track. Leave it out.")
             stream = container.streams.audio[0]

@@ -19,6 +19,8 @@ __all__ = [
     "ROOT",
     "UNKNOWN",
     "ManifestError",
+    "check_row",
+    "iter_rows",
     "read_manifest",
     "resolve_path",
     "write_manifest",
@@ -73,8 +75,8 @@ def read_manifest(paths: str | Path | Sequence[str | Path]) -> list[dict[str, st
     rows: list[dict[str, str]] = []
     first_seen: dict[str, str] = {}
     for path in paths:
-        for place, row in _rows_of(Path(path)):
-            _check_row(row, place)
+        for place, row in iter_rows(Path(path)):
+            check_row(row, place)
             if row["ID"] in first_seen:
                 raise ManifestError(
                     f"{place}: ID {row['ID']!r} occurs a second time, first at "
@@ -163,8 +165,24 @@ def _check_columns(rows: Iterable[Mapping[str, str]], path: str | Path) -> None:
             )
 
 
-def _rows_of(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield (place for messages, row) of one CSV file."""
+def iter_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Read one manifest row by row, without checking the values.
+
+    Arguments
+    ---------
+    path : Path
+        The manifest.
+
+    Yields
+    ------
+    tuple of (str, dict)
+        File and line for messages, and the row as `read_manifest` gives it.
+
+    Raises
+    ------
+    ManifestError
+        If the file cannot be read, lacks a column, or a row has other fields.
+    """
     try:
         # A byte order mark, as spreadsheets write it, is not part of the first name.
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -205,8 +223,16 @@ def _parse(path: Path, reader: csv.DictReader) -> Iterator[tuple[str, dict[str, 
         yield place, row | defaults
 
 
-def _check_row(row: Mapping[str, str], place: str) -> None:
-    """Raise ManifestError for the first value in a row that cannot be used."""
+def check_row(row: Mapping[str, str], place: str) -> None:
+    """Raise ManifestError for the first value in a row that cannot be used.
+
+    Arguments
+    ---------
+    row : dict
+        With the compulsory columns and `Start` and `Stop`.
+    place : str
+        File and line, for the message.
+    """
     if not row["ID"]:
         raise ManifestError(f"{place}: ID is empty. Give every row a unique ID.")
     place = f"{place} (ID {row['ID']})"
