@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from data_prep.audio_info import AudioError
+from data_prep.corpora.base import LayoutError
 from data_prep.manifest import ManifestError
 
 __all__ = ["VERBS", "main"]
@@ -15,6 +16,16 @@ __all__ = ["VERBS", "main"]
 # Verb: the module that has its `add_arguments(parser)` and `run(arguments)`, and what
 # it does. The module is imported only when the verb is used.
 VERBS = {
+    "list": (
+        "data_prep.list_corpora",
+        "the corpora: hours, licences, folders, options",
+    ),
+    "prepare": ("data_prep.prepare_cli", "write the manifests of corpora on disk"),
+    "folders": ("data_prep.folders", "write manifests of two folders: real and fake"),
+    "check": ("data_prep.check", "check manifests and the audio that they name"),
+    "merge": ("data_prep.merge", "make training and test lists from manifests"),
+    "vocode": ("data_prep.vocode", "copies of genuine speech by vocoders"),
+    "shard": ("data_prep.shard", "pack audio into WebDataset shards"),
     "mini": ("data_prep.mini.cli", "build the embedded mini corpus"),
     "audit": (
         "data_prep.audit",
@@ -24,6 +35,8 @@ VERBS = {
 
 EXAMPLES = """\
 examples:
+  python -m data_prep list
+  python -m data_prep prepare ljspeech wavefake --data-root /data --out manifests
   python -m data_prep mini --out data/mini
   python -m data_prep audit data/mini/valid.csv --data-root data/mini
   python -m data_prep audit --help
@@ -86,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser(arguments[0] if arguments else None).parse_args(arguments)
     try:
         return parsed.run(parsed)
-    except (AudioError, ManifestError) as error:
+    except (AudioError, LayoutError, ManifestError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

@@ -251,8 +251,8 @@ def run(arguments: argparse.Namespace) -> int:
             not arguments.noprogressbar,
         )
     print(_format(totals))
-    if report.counts:
-        print(f"\n{report.text()}")
+    read = {"none": "rows", "headers": "rows and headers", "all": "rows and audio"}
+    print(f"\n{report.text() or f'nothing wrong in the {read[decode]}'}")
     if report.errors:
         where = f"; all are in {arguments.out}" if arguments.out else ""
         print(f"{report.errors} errors{where}", file=sys.stderr)

@@ -302,6 +302,7 @@ def run(arguments: argparse.Namespace) -> int:
         not arguments.noprogressbar,
     )
     print(_format(summary))
+    print(f"\nlists and {SUMMARY}: {arguments.out}")
     for warning in _warnings(summary):
         print(f"warning: {warning}", file=sys.stderr)
     return 0

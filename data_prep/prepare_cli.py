@@ -97,23 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise LayoutError(_nothing_there(absent, arguments.data_root))
     failed = False
     for corpus in present:
-        try:
-            summary = prepare_corpus(
-                corpus,
-                arguments.data_root,
-                arguments.out,
-                arguments.mode,
-                options[corpus.key],
-                arguments.workers,
-                not arguments.noprogressbar,
-            )
-        except LayoutError as error:
-            print(f"error: {corpus.key}: {printable(str(error))}", file=sys.stderr)
+        problem = _prepare(corpus, arguments, options[corpus.key])
+        if problem:
+            print(f"error: {corpus.key}: {problem}", file=sys.stderr)
             failed = True
-            continue
-        print(report(summary, Path(arguments.out) / corpus.name), end="\n\n")
-        failed |= bool(summary["skipped"] or summary["missing"])
-        failed |= not any(summary["rows"].values())
     if _ALL in arguments.corpora and absent:
         print(f"absent: {', '.join(absent)}")
     elif absent:
@@ -121,6 +108,37 @@ def run(arguments: argparse.Namespace) -> int:
         for message in absent.values():
             print(f"error: {message}", file=sys.stderr)
     return int(failed)
+
+
+def _prepare(
+    corpus: Corpus, arguments: argparse.Namespace, options: Mapping[str, str]
+) -> str:
+    """Prepare a corpus and report; give what is wrong, if anything."""
+    try:
+        summary = prepare_corpus(
+            corpus,
+            arguments.data_root,
+            arguments.out,
+            arguments.mode,
+            options,
+            arguments.workers,
+            not arguments.noprogressbar,
+        )
+    except LayoutError as error:
+        return printable(str(error))
+    print(report(summary, Path(arguments.out) / corpus.name), end="\n\n", flush=True)
+    if _is_whole(summary):
+        return ""
+    return (
+        "not everything could be used, see above. The manifests were written without "
+        "it; summary.json has the full list."
+    )
+
+
+def _is_whole(summary: Mapping) -> bool:
+    """Whether a corpus gave rows, and nothing that should be one is missing."""
+    lost = summary["skipped"] or summary["missing"]
+    return not lost and any(summary["rows"].values())
 
 
 def report(summary: Mapping, folder: str | Path) -> str:
@@ -152,10 +170,14 @@ def report(summary: Mapping, folder: str | Path) -> str:
                 f"  {split}: {counts['real']:,} real, {counts['fake']:,} fake rows, "
                 f"{length['real']:,.2f} and {length['fake']:,.2f} h"
             )
-    lines += [_compared(entry) for entry in summary["published"]]
+    lines += [
+        _compared(entry)
+        for entry in summary["published"]
+        if entry["published"] or entry["found"]
+    ]
     for name, meaning in (
         ("skipped", "skipped"),
-        ("missing", "key rows without file"),
+        ("missing", "missing, key rows without file"),
         ("left_out", "left out on purpose"),
     ):
         lines += _list(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_prep.corpora._asvspoof import LABELS
+from data_prep.corpora._asvspoof import LABELS, attack_of
 from data_prep.corpora.base import Corpus, Utterance
 from data_prep.corpora.tree import Tree
 from data_prep.prepare import prepare_function
@@ -33,7 +33,7 @@ def utterances(tree: Tree) -> Iterator[Utterance]:
                 f"{folder}/{row['utterance']}.flac",
                 row.lookup("key", LABELS),
                 key=row["utterance"],
-                attack=row["attack"],
+                attack=attack_of(row),
                 speaker=row["speaker"],
                 split=split,
                 language="EN",

@@ -39,7 +39,12 @@ def utterances(tree: Tree) -> Iterator[Utterance]:
     """Yield cut segments, segments of uncut recordings, or whole recordings."""
     segments = tree.options["segments"]
     if segments == "cut":
-        folder = tree.folder("AUDIO_SEGMENTS", "KAGGLE/AUDIO_SEGMENTS")
+        folder = tree.folder(
+            *("AUDIO_SEGMENTS", "KAGGLE/AUDIO_SEGMENTS"),
+            remedy="The release has no cut segments: give the log of the cuts "
+            "(--option segments=PATH of DeepVoice_seg_log.txt), or take whole "
+            "recordings (--option segments=none).",
+        )
         return _files(tree, folder, _SEGMENT_NAME)
     if segments == "none":
         return _files(tree, _audio_folder(tree), _RECORDING_NAME)

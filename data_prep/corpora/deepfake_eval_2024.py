@@ -65,9 +65,7 @@ def utterances(tree: Tree) -> Iterator[Utterance]:
         for recording, info in zip(recordings, found, strict=True):
             if isinstance(info, AudioError):
                 tree.skip(recording.name, str(info))
-            elif tree.original and _not_cut_by_original(recording, info):
-                continue
-            else:
+            elif _is_cut(tree, recording, info):
                 path = f"{decoded}/{recording.name}.flac"
                 for seconds in lengths:
                     yield from _cut(recording, path, info, seconds, tree.original)
@@ -134,7 +132,8 @@ def _recordings(
     tree: Tree, keyed: Sequence[tuple[KeyRow, Mapping[str, str]]]
 ) -> Iterator[_Recording]:
     """The lines of the key file that say real or fake and train or test."""
-    stems = Counter(PurePosixPath(values["filename"]).stem for _, values in keyed)
+    names = (values["filename"].strip() for _, values in keyed)
+    stems = Counter(PurePosixPath(name).stem for name in names)
     for row, values in keyed:
         name = values["filename"].strip()
         label = values["ground truth"].strip().lower()
@@ -143,6 +142,7 @@ def _recordings(
             tree.leave_out(name, f"{row.place}: {label!r}, set {split!r}")
             continue
         if tree.original and not name.lower().endswith(_ORIGINAL_SUFFIXES):
+            tree.leave_out(name, "the scripts of the paper lose files of this format")
             continue
         stem = PurePosixPath(name).stem
         language = find_language(values.get("language", "")) or UNKNOWN
@@ -165,9 +165,17 @@ def _leave_out_unkeyed(tree: Tree, audio: str, names: set[str]) -> None:
             tree.leave_out(file.path, "no line in the key file")
 
 
-def _not_cut_by_original(recording: _Recording, info: AudioInfo) -> bool:
+def _is_cut(tree: Tree, recording: _Recording, info: AudioInfo) -> bool:
+    """Whether a recording has rows; the mode original leaves some MP3 out."""
     is_mp3 = recording.name.lower().endswith(".mp3")
-    return is_mp3 and info.sample_rate > _MP3_RATES
+    if not (tree.original and is_mp3 and info.sample_rate > _MP3_RATES):
+        return True
+    tree.leave_out(
+        recording.name,
+        f"MP3 of {info.sample_rate} Hz, whose pieces the scripts of the paper cannot "
+        "write",
+    )
+    return False
 
 
 def _lengths(text: str) -> list[float]:

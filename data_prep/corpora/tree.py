@@ -109,8 +109,19 @@ class Tree:
         """Whether the rows of the original scripts are wanted."""
         return self.mode == "original"
 
-    def folder(self, *names: str) -> str:
+    def folder(self, *names: str, remedy: str = "") -> str:
         """The first of some folders that exists, relative to the corpus.
+
+        Arguments
+        ---------
+        *names : str
+            The folders.
+        remedy : str
+            What to do without, if it is not to unpack the corpus as it should be.
+
+        Returns
+        -------
+        str
 
         Raises
         ------
@@ -120,10 +131,13 @@ class Tree:
         for name in names:
             if (self.root / name).is_dir():
                 return name
+        remedy = remedy or (
+            "Unpack the corpus as its layout says (`python -m data_prep list "
+            "--layout`)."
+        )
         raise LayoutError(
             f"{self.root}: no folder {' or '.join(names)}. There is: "
-            f"{self._content()}. Unpack the corpus as its layout says (`python -m "
-            "data_prep list --layout`)."
+            f"{self._content()}. {remedy}"
         )
 
     def exists(self, name: str) -> bool:

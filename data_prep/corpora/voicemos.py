@@ -39,7 +39,12 @@ def utterances(tree: Tree) -> Iterator[Utterance]:
 
 def _blizzard(tree: Tree) -> Iterator[Utterance]:
     """Yield `<pack of a year>/<system>/.../<utterance>.wav`."""
-    for file in tree.files(tree.folder("main/blizzard", "blizzard")):
+    folder = tree.folder(
+        *("main/blizzard", "blizzard"),
+        remedy="Fetch the packs of the Blizzard Challenge, or take the other layout: "
+        "--option layout=bvcc.",
+    )
+    for file in tree.files(folder):
         if not is_wanted(tree, file, ".wav"):
             continue
         pack = _PACK.fullmatch(file.parts[0])
@@ -69,7 +74,12 @@ def _language(year: str, folders: list[str]) -> str:
 def _bvcc(tree: Tree) -> Iterator[Utterance]:
     """Yield `DATA/wav/sys<code>-utt<code>.wav`."""
     names = {_bvcc_code(y, letter): (y, letter) for y in _YEARS for letter in _SYSTEMS}
-    for file in tree.files(tree.folder("main/DATA/wav", "DATA/wav")):
+    folder = tree.folder(
+        *("main/DATA/wav", "DATA/wav"),
+        remedy="Run the scripts of the archive, or take the other layout: --option "
+        "layout=blizzard.",
+    )
+    for file in tree.files(folder):
         match = _BVCC_NAME.fullmatch(file.stem)
         if match is None:
             tree.skip(file.path, "not named sys<code>-utt<code>")

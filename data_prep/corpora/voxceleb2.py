@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from data_prep.corpora.base import Corpus, Option, Utterance
-from data_prep.corpora.tree import AUDIO_SUFFIXES, AudioFile, Tree
+from data_prep.corpora.tree import AudioFile, Tree
 from data_prep.prepare import prepare_function
 
 __all__ = ["CORPUS", "prepare_voxceleb2", "utterances"]
@@ -14,7 +14,7 @@ __all__ = ["CORPUS", "prepare_voxceleb2", "utterances"]
 
 def utterances(tree: Tree) -> Iterator[Utterance]:
     """Yield `dev/aac/<speaker>/<video>/<utterance>` once, as m4a or converted."""
-    files = tree.files(tree.folder("dev/aac", "aac"), _suffixes(tree))
+    files = _files(tree, tree.folder("dev/aac", "aac"))
     for (*folders, stem), found in groupby(files, _utterance):
         file, *copies = sorted(found, key=lambda file: file.suffix == ".m4a")
         if len(folders) != 2:
@@ -37,11 +37,21 @@ def utterances(tree: Tree) -> Iterator[Utterance]:
         )
 
 
-def _suffixes(tree: Tree) -> frozenset[str]:
+def _files(tree: Tree, folder: str) -> Iterator[AudioFile]:
+    """Yield the files of the formats that are wanted."""
     wanted = tree.options["format"]
-    if wanted == "any":
-        return frozenset({".wav"}) if tree.original else AUDIO_SUFFIXES
-    return frozenset({f".{wanted}"})
+    if wanted != "any":
+        yield from tree.files(folder, {f".{wanted}"})
+        return
+    unseen = 0
+    for file in tree.files(folder):
+        if tree.original and file.suffix != ".wav":
+            unseen += 1
+        else:
+            yield file
+    if unseen:  # there may be a million
+        reason = f"the scripts of the paper look for .wav only; other files: {unseen}"
+        tree.leave_out(folder, reason)
 
 
 def _utterance(file: AudioFile) -> tuple[str, ...]:

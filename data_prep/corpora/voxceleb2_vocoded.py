@@ -52,9 +52,9 @@ CORPUS = Corpus(
     source="not to be downloaded: make it from the manifests of VoxCeleb2 with `python "
     "-m data_prep vocode --relative-to VoxCeleb2`; the copies by NSF and WaveGlow come "
     "from the package of the authors",
-    citation="Wang and Yamagishi, Spoofed Training Data for Speech Spoofing "
-    "Countermeasure Can Be Efficiently Created Using Neural Vocoders, ICASSP 2023, "
-    "arXiv:2210.10570",
+    citation="Wang and Yamagishi, Can Large-scale Vocoded Spoofed Data Improve Speech "
+    "Spoofing Countermeasure with a Self-supervised Front End?, ICASSP 2024, "
+    "arXiv:2309.06014",
     description="Fake, the largest part of the paper's training data. The column "
     "Recording is the video, as in VoxCeleb2: fakes and their originals share it, so "
     "never split the two corpora independently.",

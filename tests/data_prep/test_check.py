@@ -76,7 +76,8 @@ def test_sound_lists(tmp_path, capsys):
     put(tmp_path / "train.csv", row("a"), row("b", Label="fake", Duration="3600"))
     put(tmp_path / "test.csv", row("c"))
     assert run(tmp_path) == 0
-    header, test, train = capsys.readouterr().out.splitlines()
+    header, test, train, _, verdict = capsys.readouterr().out.splitlines()
+    assert verdict == "nothing wrong in the rows"
     assert test.split()[1:] == ["test", "1", "0.00", "0.00"]
     assert train.split()[1:] == ["train", "2", "0.00", "1.00"]
 

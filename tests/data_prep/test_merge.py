@@ -523,7 +523,8 @@ def test_command(folder):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    header, train, valid = done.stdout.splitlines()
+    header, train, valid, _, where = done.stdout.splitlines()
+    assert where == "lists and summary.json: out"
     assert header.split() == ["list", "rows", "real", "h", "fake", "h"]
     assert train.split() == ["train", "91", "0.01", "0.90"]
     assert "ASVspoof2019-LA:valid and DECRO:train" in done.stderr

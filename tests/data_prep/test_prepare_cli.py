@@ -45,6 +45,7 @@ def test_a_report(prepare, tmp_path):
     assert lines[0].startswith("LJSpeech (complete): 3 real and 0 fake rows")
     assert f"manifests: 1 in {tmp_path / 'out' / 'LJSpeech'}; languages: EN" in lines[1]
     assert any("23.92 published" in line and "DIFFERS" in line for line in lines)
+    assert "hours fake" not in printed.out, "nothing is published and nothing found"
     assert (tmp_path / "out/LJSpeech/LJSpeech_EN.csv").exists()
 
 
@@ -57,6 +58,7 @@ def test_what_is_skipped_makes_it_fail(prepare, root):
     assert "skipped: 5" in printed.out and "LJ002-0002.wav: not audio" in printed.out
     assert "LJ002-0004" not in printed.out, "the first few are enough"
     assert "summary.json" in printed.out
+    assert "error: ljspeech: not everything could be used" in printed.err
 
 
 def test_an_absent_corpus_does_not_stop_the_others(prepare, tmp_path):

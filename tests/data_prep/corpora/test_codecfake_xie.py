@@ -84,6 +84,12 @@ def test_utterance_of_two_parts_has_two_ids(corpus):
     assert source["Codecf-C7-F07_p102_002"] == source["Codecf-dev-p102_002"]
 
 
+def test_copies_share_the_recording(corpus):
+    source = recordings(prepare("codecfake_xie", corpus.parent)[0])
+    assert source["Codecf-dev-p102_002"] == "p102_002"
+    assert source["Codecf-C7-F07_p102_002"] == "p102_002"
+
+
 def test_other_parts(tmp_path):
     corpus = build(tmp_path / "data/Codecfake", ("C1", "A1", "A3"))
     rows, _ = prepare("codecfake_xie", corpus.parent, parts="C1,A1,A3")

@@ -220,6 +220,11 @@ def test_missing_log(tmp_path, uncut):
         prepare("deep_voice", tmp_path / "data", segments="nowhere.txt")
 
 
+def test_the_release_as_it_is_needs_an_option(tmp_path, uncut):
+    with pytest.raises(LayoutError, match="--option segments=PATH.*segments=none"):
+        prepare("deep_voice", tmp_path / "data")
+
+
 @pytest.mark.parametrize(
     ("segments", "wanted"), [("cut", "AUDIO_SEGMENTS"), ("none", "KAGGLE/AUDIO")]
 )

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from corpus_checks import left_out
 from corpus_trees import prepare, write_audio, write_text
 
 from data_prep.audio_info import audio_info, read_audio
@@ -93,6 +94,12 @@ def test_decoded_samples_are_those_of_the_source(root):
         assert np.abs(before - after).max() <= 2 / 32768
 
 
+def test_the_lengths_of_the_paper_are_the_default(root):
+    rows, _ = prepare("deepfake_eval_2024", root)
+    pieces_of = {row["manifest"].split("_")[1] for row in rows.values()}
+    assert pieces_of == {"4s", "10s", "13s", "30s", "50s"}
+
+
 def test_what_is_neither_real_nor_fake_is_reported_and_no_failure(root):
     _, summary = prepare("deepfake_eval_2024", root)
     assert "jkl.flac" in json.dumps(summary)
@@ -101,15 +108,19 @@ def test_what_is_neither_real_nor_fake_is_reported_and_no_failure(root):
 
 def test_original_mode_loses_what_the_scripts_lost(root):
     folder = root / FOLDER
-    lines = ["mno.m4a,2024-06-03,Real,,Train", "pqr.mp4,2024-06-03,Real,,Train"]
+    names = ["mno.m4a", "pqr.mp4", "stu.mp3"]
+    lines = [f"{name},2024-06-03,Real,,Train" for name in names]
     write_text(folder / KEY, HEADER, *LINES, *lines)
-    for line in lines:
-        write_mp4(folder / "audio-data" / line.partition(",")[0], 0.3)
+    for name in names[:2]:
+        write_mp4(folder / "audio-data" / name, 0.3)
+    fast = write_audio(folder / "audio-data/stu.wav", 0.3, 96000)
+    fast.rename(fast.with_suffix(".mp3"))
     complete, _ = prepare("deepfake_eval_2024", root, lengths="1")
-    original, _ = prepare("deepfake_eval_2024", root, "original", lengths="1")
+    original, summary = prepare("deepfake_eval_2024", root, "original", lengths="1")
     lost = {row["Recording"] for row in complete.values()}
     lost -= {row["Recording"] for row in original.values()}
-    assert lost == {"ghi.dat", "mno.m4a", "pqr.mp4"}
+    assert lost == {"ghi.dat", *names}
+    assert lost <= set(left_out(summary)), "what a mode loses is listed"
     # The short last piece is one of its own, as the scripts cut it.
     assert original["DFE24-1s-train-abc_seg3"]["Duration"] == "0.3"
 

@@ -83,3 +83,9 @@ def test_unreadable_file_is_listed(root):
     rows, summary = prepare("diffssd", root)
     assert decided(rows) == WAV | MP3
     assert mentions(summary, "playht/speaker_1/sentence_0.mp3")
+
+
+def test_folder_that_is_no_speaker_is_not_called_one(root):
+    write_audio(root / FOLDER / "your_tts/extra/sentence_1.wav")
+    rows, _ = prepare("diffssd", root)
+    assert rows["DiffSSD-your_tts-extra-EN-sentence_1"]["Speaker"] == "-"

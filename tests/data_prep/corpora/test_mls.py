@@ -137,6 +137,13 @@ def test_opus_beside_flac_gives_no_second_rows(tmp_path, mode):
     assert list(left_out(summary)) == ["mls_german_opus"]
 
 
+def test_original_does_not_read_opus(tmp_path):
+    root = tmp_path / "data"
+    write_clip(root, "mls_german_opus/train", suffix=".opus")
+    rows, summary = prepare("mls", root, mode="original")
+    assert rows == {} and list(left_out(summary)) == ["mls_german_opus"]
+
+
 def test_unknown_language_never_inherits_one(tmp_path):
     root = tmp_path / "data"
     write_clip(root, "mls_italian/train")

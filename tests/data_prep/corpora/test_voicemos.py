@@ -30,6 +30,15 @@ FILES = {
     "2013_release_version_2/K/submission_directory/2013/IH1-Kannada/wiki/wav/k_1": (
         ("fake", "2013-K", "KN")
     ),
+    "2013_release_version_2/K/submission_directory/2013/IH2-Bengali/wiki/wav/k_1": (
+        ("fake", "2013-K", "BN")
+    ),
+    "2013_release_version_2/K/submission_directory/2013/IH3-Hindi/wiki/wav/k_1": (
+        ("fake", "2013-K", "HI")
+    ),
+    "2013_release_version_2/K/submission_directory/2013/IH4-Tamil/wiki/wav/k_1": (
+        ("fake", "2013-K", "TA")
+    ),
     "2013_release_version_2/K/submission_directory/2013/other/wav/k_1": (
         ("fake", "2013-K", "-")
     ),
@@ -134,9 +143,11 @@ def test_a_foreign_name_in_bvcc_is_skipped(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("layout", "wanted"), [("blizzard", "main/blizzard"), ("bvcc", "main/DATA/wav")]
+    ("layout", "wanted", "other"),
+    [("blizzard", "main/blizzard", "bvcc"), ("bvcc", "main/DATA/wav", "blizzard")],
 )
-def test_the_other_layout_stops(tmp_path, layout, wanted):
+def test_the_other_layout_stops(tmp_path, layout, wanted, other):
     (tmp_path / "data/VoiceMOS/main").mkdir(parents=True)
-    with pytest.raises(LayoutError, match=f"no folder {wanted}"):
+    message = f"no folder {wanted}.*--option layout={other}"
+    with pytest.raises(LayoutError, match=message):
         prepare("voicemos", tmp_path / "data", layout=layout)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from corpus_checks import decided, mentions, skipped
+from corpus_checks import decided, left_out, mentions, skipped
 from corpus_trees import prepare, write_audio
 
 from data_prep.corpora.base import LayoutError
@@ -86,6 +86,7 @@ def test_the_mode_original_reads_wav_only(tmp_path, corpus):
     rows, summary = prepare("voxceleb2", tmp_path / "data", mode="original")
     assert list(rows) == ["VoxCeleb2-id00001--AAA-BBB_CC-00146"]
     assert skipped(summary) == {}
+    assert left_out(summary)[SPEECH].endswith("other files: 1")
 
 
 def test_an_odd_place_is_skipped(tmp_path, corpus):
