@@ -15,8 +15,7 @@ import argparse
 import sys
 
 from recipes.AntiDeepfake.command import command, load_detector, show_progress
-from recipes.AntiDeepfake.report import list_failures
-from recipes.AntiDeepfake.scoring import write_scores
+from recipes.AntiDeepfake.scoring import list_failures, write_scores
 
 
 @command(usage=__doc__)

@@ -18,9 +18,12 @@ from speechbrain.utils.distributed import ddp_init_group, run_on_main
 
 from recipes.AntiDeepfake.brain import AntiDeepfakeBrain
 from recipes.AntiDeepfake.command import command, load_hparams, show_progress
-from recipes.AntiDeepfake.dataio import make_dataset, read_trials, seconds
+from recipes.AntiDeepfake.dataio import make_dataset, seconds
+from recipes.AntiDeepfake.experiment import save_experiment
 from recipes.AntiDeepfake.export import export_detector
-from recipes.AntiDeepfake.sampling import scoring_loader, training_loader
+from recipes.AntiDeepfake.loaders import make_training_loader
+from recipes.AntiDeepfake.manifests import read_trials
+from recipes.AntiDeepfake.sampling import scoring_loader
 from recipes.AntiDeepfake.sources import init_weights
 
 
@@ -30,19 +33,14 @@ def main(arguments: list[str]) -> None:
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     ddp_init_group(run_opts)
     hparams = load_hparams(hparams_file, overrides)
-    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
+    sb.create_experiment_directory(hparams["output_folder"])
+    run_on_main(
+        save_experiment, args=[hparams["output_folder"], hparams_file, overrides]
+    )
 
     # 1. Data: crops and augmentation for training, whole audio for validation.
-    train_data = make_dataset(
-        read_trials(hparams["train_csv"]),
-        hparams["data_folder"],
-        crop=hparams["crop"],
-        augmentation=getattr(hparams["rawboost"], "augment", None),
-        seed=hparams["seed"],
-    )
+    train_loader = make_training_loader(hparams)
     valid_data = make_dataset(read_trials(hparams["valid_csv"]), hparams["data_folder"])
-
-    train_loader = training_loader(train_data, **hparams["train_loader"])
     # The position in the data is part of a checkpoint.
     hparams["checkpointer"].add_recoverable("train_loader", train_loader)
 

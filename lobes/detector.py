@@ -40,8 +40,11 @@ class Detector(nn.Module):
         self.classifier = classifier
 
     def forward(
-        self, wav: torch.Tensor, wav_lens: torch.Tensor | None = None
-    ) -> torch.Tensor:
+        self,
+        wav: torch.Tensor,
+        wav_lens: torch.Tensor | None = None,
+        return_embeddings: bool = False,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Classify waveforms.
 
         Arguments
@@ -51,13 +54,19 @@ class Detector(nn.Module):
             ``lobes.masking.normalise_wav`` and right-padded.
         wav_lens : torch.Tensor, optional
             Valid fraction of every row, ``[batch]``; None: no padding.
+        return_embeddings : bool
+            Whether to return what :meth:`embed` gives as well.
 
         Returns
         -------
-        torch.Tensor
-            Logits ``[batch, 2]``: fake, real.
+        logits : torch.Tensor
+            ``[batch, 2]``: fake, real.
+        embeddings : torch.Tensor
+            ``[batch, dim]``, if so wanted.
         """
-        return self.classifier(self.embed(wav, wav_lens))
+        embeddings = self.embed(wav, wav_lens)
+        logits = self.classifier(embeddings)
+        return (logits, embeddings) if return_embeddings else logits
 
     def embed(
         self, wav: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -90,7 +99,8 @@ def scores(logits: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        ``[batch]``, float32: logit of real minus logit of fake, the log-odds.
+        ``[batch]``, float32: logit of real minus logit of fake, the log-odds unless the
+        logits are cosines (``lobes.classifiers``).
 
     Example
     -------

@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data_prep.manifest import UNKNOWN, read_manifest
-from lobes.models import DETECTOR_LICENCE, ModelInfo
+from data_prep.manifest import UNKNOWN, iter_rows
+from lobes.models import DETECTOR_LICENCE, MODELS, ModelInfo
+from recipes.AntiDeepfake.calibration import Calibration
 
-__all__ = ["CARD", "model_card", "released_card"]
+__all__ = ["CARD", "calibrated_card", "model_card", "released_card"]
 
 CARD = "README.md"
 
@@ -23,6 +24,7 @@ CARD = "README.md"
 STARTED_FROM = "started from"
 TRAINING_DATA = "training data"
 LICENCE = "licence"
+RELEASED = "training corpora of the released detectors"
 
 #: What the released detectors were post-trained on (56,371 hours of genuine speech and
 #: 18,282 of speech with artifacts), by their model cards.
@@ -97,7 +99,7 @@ def model_card(facts: Mapping[str, object]) -> str:
     for name, value in facts.items():
         lines.append(f"- {name}: {value}")
         if name == STARTED_FROM and value:
-            lines += [f"  {line}" for line in _lineage(Path(str(value)))]
+            lines += [f"  {line}" for line in _lineage(str(value))]
         if name == TRAINING_DATA:
             lines += [f"  - {corpus}" for corpus in _corpora(value)]
     # The one that was inherited, if no other is given.
@@ -127,19 +129,68 @@ def released_card(source: str, model: ModelInfo | None) -> dict[str, object]:
     return {
         "stage": "post-training (AntiDeepfake, https://arxiv.org/abs/2506.21090)",
         "SSL model": trained_from,
-        "training corpora of the released detectors": RELEASED_CORPORA,
+        RELEASED: RELEASED_CORPORA,
         "converted from": source,
         LICENCE: DETECTOR_LICENCE,
     }
 
 
-def _lineage(folder: Path) -> list[str]:
-    """The facts in the card of a detector folder; none if it is something else."""
-    card = folder / CARD
-    if not card.is_file():
-        return []
-    lines = card.read_text("utf-8").splitlines()
-    return [line for line in lines if line.lstrip().startswith("- ") and ": " in line]
+def calibrated_card(card: str, calibration: Calibration) -> str:
+    """Write into a model card what the scores mean; what it said before is replaced.
+
+    Arguments
+    ---------
+    card : str
+        What `model_card` wrote.
+    calibration : Calibration
+        The calibration in the folder.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Example
+    -------
+    >>> card = calibrated_card(model_card({}), Calibration(0.5, -1.0))
+    >>> "llr = 0.5 * score - 1\\n" in card
+    True
+    """
+    # No list: the facts of a card are its lists, and are handed down.
+    data = calibration.fitted_on
+    lines = [
+        "## Calibration",
+        "",
+        f"Fitted on {data.get('real', 0)} real and {data.get('fake', 0)} fake trials "
+        f"(`{data.get('file', 'unknown')}`), for a prior of {calibration.prior:g}; "
+        "details in `calibration.json`. It holds for audio like these:",
+        "",
+        f"    llr = {calibration.formula()}",
+        "",
+    ]
+    if calibration.operating_points:
+        lines += ["| operating point | threshold on the score | FPR | FNR |"]
+        lines += ["|---|---|---|---|"]
+        lines += [
+            f"| `{name}` | {point.threshold:.4g} | {point.fpr:.4g} | {point.fnr:.4g} |"
+            for name, point in calibration.operating_points.items()
+        ]
+        lines.append("")
+    without = re.sub(r"(?ms)^## Calibration\n.*?(?=^## |\Z)", "", card)
+    return without.rstrip("\n") + "\n\n" + "\n".join(lines)
+
+
+def _lineage(source: str) -> list[str]:
+    """The facts of what training was started from; none if nothing is known of it."""
+    card = Path(source) / CARD
+    if card.is_file():
+        lines = card.read_text("utf-8").splitlines()
+        return [x for x in lines if x.lstrip().startswith("- ") and ": " in x]
+    for model in MODELS.values():
+        if source.rstrip("/") in model.detector_ids:
+            facts = released_card(source, model)
+            return [f"- {name}: {value}" for name, value in facts.items()]
+    return []
 
 
 def _corpora(manifests: str | Path | Sequence[str | Path]) -> list[str]:
@@ -147,9 +198,9 @@ def _corpora(manifests: str | Path | Sequence[str | Path]) -> list[str]:
     paths = [manifests] if isinstance(manifests, (str, Path)) else list(manifests)
     if not all(Path(path).is_file() for path in paths):
         return []
-    rows = read_manifest(paths)
+    rows = (row for path in paths for _, row in iter_rows(Path(path)))
     counts = Counter((row["Corpus"], row["Label"]) for row in rows)
-    names = dict.fromkeys(row["Corpus"] for row in rows)
+    names = dict.fromkeys(corpus for corpus, _ in counts)
     return [
         f"{'unnamed corpus' if name == UNKNOWN else name}: "
         f"{counts[name, 'real']} real, {counts[name, 'fake']} fake"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import sys
 from argparse import Namespace
@@ -12,15 +11,23 @@ from types import ModuleType
 
 from huggingface_hub.utils import HFValidationError
 from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from speechbrain.utils.run_opts import RunOptions
 
 from data_prep.audio_info import AudioError
 from data_prep.manifest import ManifestError
 from lobes.checkpoint_file import CheckpointError
+from recipes.AntiDeepfake.calibration import CalibrationError
+from recipes.AntiDeepfake.embeddings import EmbeddingsError
+from recipes.AntiDeepfake.experiment import open_experiment, read_experiment
 from recipes.AntiDeepfake.export import HYPERPARAMS
 from recipes.AntiDeepfake.file_scoring import FileScorer
 from recipes.AntiDeepfake.interface import DeepfakeDetector
+from recipes.AntiDeepfake.nonfinite import NonFiniteError
+from recipes.AntiDeepfake.score_file import ScoreFileError
+from recipes.AntiDeepfake.usage import UsageError
+from recipes.AntiDeepfake.usage import command as usage_command
 from recipes.AntiDeepfake.weights import WeightsError
 
 __all__ = [
@@ -33,17 +40,15 @@ __all__ = [
 ]
 
 
-class UsageError(ValueError):
-    """The command was given something that it cannot work with."""
+# Manifests, audio, weights and score files that cannot be used.
+_FAILURES = (
+    *(ManifestError, AudioError, CheckpointError, WeightsError, NonFiniteError),
+    *(ScoreFileError, EmbeddingsError, CalibrationError),
+)
 
 
 def command(usage: str) -> Callable:
-    """Turn `main(arguments) -> exit code` into a command with the common manners.
-
-    `--help` prints the usage and exits with 0. Without arguments the usage goes to
-    standard error and the exit code is 2, as for a `UsageError`. Manifests, audio
-    and weights that cannot be used give their message, without a traceback, and
-    exit code 1. Everything else is a defect and keeps its traceback.
+    """Turn `main(arguments) -> exit code` into a command; see `usage.command`.
 
     Arguments
     ---------
@@ -55,34 +60,7 @@ def command(usage: str) -> Callable:
     callable
         The decorator.
     """
-
-    def decorate(main: Callable[[list[str]], int | None]) -> Callable:
-        @functools.wraps(main)
-        def run(arguments: list[str]) -> int:
-            if not arguments or {"-h", "--help"} & set(arguments):
-                asked = bool(arguments)
-                print(usage.strip(), file=sys.stdout if asked else sys.stderr)
-                return 0 if asked else 2
-            try:
-                return main(arguments) or 0
-            except UsageError as error:
-                print(f"error: {error}", file=sys.stderr)
-                return 2
-            except (ManifestError, AudioError, CheckpointError, WeightsError) as error:
-                print(f"error: {_without_worker(error)}", file=sys.stderr)
-                return 1
-
-        return run
-
-    return decorate
-
-
-def _without_worker(error: Exception) -> str:
-    """The message of an error; what a worker adds to it (a traceback) left out."""
-    message = str(error)
-    if not message.startswith("Caught "):
-        return message
-    return message.strip().splitlines()[-1].partition(": ")[2]
+    return usage_command(usage, _FAILURES)
 
 
 def load_hparams(hparams_file: str, overrides: str) -> dict:
@@ -91,7 +69,7 @@ def load_hparams(hparams_file: str, overrides: str) -> dict:
     Arguments
     ---------
     hparams_file : str
-        The HyperPyYAML file.
+        The HyperPyYAML file; it may be another one with changes, see `experiment`.
     overrides : str
         YAML text of the values given on the command line.
 
@@ -105,10 +83,12 @@ def load_hparams(hparams_file: str, overrides: str) -> dict:
     UsageError
         If there is no such file or key, if the SSL model cannot be found, or if a
         value is missing that only the user knows.
+    ManifestError
+        If data files are missing. Nothing was built or downloaded then.
     """
     try:
-        with open(hparams_file, encoding="utf-8") as stream:
-            return load_hyperpyyaml(stream, overrides)
+        _require_data_files(hparams_file, overrides)
+        return load_hyperpyyaml(open_experiment(hparams_file), overrides)
     except OSError as error:
         # The YAML itself, or a file or hub id that it names, such as ssl_source.
         raise UsageError(f"{hparams_file}: {error}") from None
@@ -118,12 +98,37 @@ def load_hparams(hparams_file: str, overrides: str) -> dict:
             raise UsageError(
                 f"{hparams_file}: {message} Give it as `--key value` or write it in "
                 "the YAML, where a comment says what it is."
+                + _preparation(hparams_file)
             ) from None
-        if "override" in message:
+        if "override" in message.lower():
             raise UsageError(f"{hparams_file}: {message}") from None
         raise
     except DuplicateKeyError as error:
         raise UsageError(f"a value is given twice: {error.problem}") from None
+
+
+def _require_data_files(hparams_file: str, overrides: str) -> None:
+    """Look for the manifests of training before anything takes long."""
+    hparams = read_experiment(hparams_file, overrides)
+    for key in ("train_csv", "valid_csv"):
+        if key == "train_csv" and hparams.get("train_shards"):
+            continue
+        files = hparams.get(key) or []
+        for file in [files] if isinstance(files, str) else files:
+            if file.endswith(".csv") and not Path(file).is_file():
+                raise ManifestError(
+                    f"{file}: no such file; it is `{key}` of {hparams_file}. Make it "
+                    "(`python -m data_prep --help`), or give another one as "
+                    f"--{key}.{_preparation(hparams_file)}"
+                )
+
+
+def _preparation(hparams_file: str) -> str:
+    """How an experiment says that its data are prepared, to end a message with."""
+    text = YAML().load(open_experiment(hparams_file)).get("preparation")
+    return (
+        f"\nTo prepare the data, from the beginning:\n{text.rstrip()}" if text else ""
+    )
 
 
 def load_detector(source: str | Path, run_opts) -> FileScorer:

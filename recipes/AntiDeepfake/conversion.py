@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from lobes.fairseq_import import ImportedCheckpoint, read_checkpoint
 from lobes.models import MODELS, ModelInfo, find_model
 from lobes.pooling import MeanPooling
 from lobes.ssl import SSLEncoder
-from recipes.AntiDeepfake.card import released_card
+from recipes.AntiDeepfake.calibration import CALIBRATION, write_calibration
+from recipes.AntiDeepfake.card import CARD, calibrated_card, released_card
 from recipes.AntiDeepfake.command import UsageError
 from recipes.AntiDeepfake.export import export_detector
 from recipes.AntiDeepfake.interface import DeepfakeDetector
@@ -71,6 +73,13 @@ def _convert_folder(source: str, folder: Path, out: str | Path) -> str:
     detector = DeepfakeDetector.from_hparams(str(folder), run_opts=run_opts)
     card = {"stage": "written anew", "started from": folder}
     export_detector(out, detector.mods.detector, card)
+    if detector.calibration is not None:
+        written = DeepfakeDetector.from_hparams(str(out), run_opts=run_opts)
+        # The same weights, whose canary may be rounded otherwise on this machine.
+        calibration = replace(detector.calibration, canary=written.hparams.canary)
+        write_calibration(Path(out) / CALIBRATION, calibration)
+        card = Path(out) / CARD
+        card.write_text(calibrated_card(card.read_text("utf-8"), calibration), "utf-8")
     return f"{source}: a detector folder, canary {detector.hparams.canary}"
 
 

@@ -7,6 +7,9 @@ each item's own samples, and `label` is 1 for real and 0 for fake.
 Randomness has no state: the crop and the augmentation of an item follow from the
 seed, the item's ID and the number of the pass over the data. They are the same
 whatever the number of workers, and after a resume at any batch.
+
+Rows of manifests of any size stay on disk (`manifests.read_trials`), and an item reads
+its own; a list of rows in memory does as well.
 """
 
 from __future__ import annotations
@@ -19,21 +22,24 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchaudio
+from numpy.typing import NDArray
 from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.data_pipeline import DataPipeline
 
 from data_prep.audio_info import AudioError, audio_info, read_audio
-from data_prep.manifest import UNKNOWN, ManifestError, read_manifest, resolve_path
+from data_prep.manifest import UNKNOWN, resolve_path
 from lobes.masking import normalise_wav
+from recipes.AntiDeepfake.rows import SECONDS, StoredRows
 
 __all__ = [
     "LABELS",
     "MIN_SAMPLES",
     "SAMPLE_RATE",
+    "ManifestDataset",
     "PassDataset",
     "WaveformReader",
     "item_generator",
     "make_dataset",
-    "read_trials",
     "read_waveform",
     "row_seconds",
     "seconds",
@@ -82,6 +88,88 @@ class PassDataset(DynamicItemDataset):
         data_id = self.data_ids[position]
         point = {**self.data[data_id], "id": data_id, "pass_number": pass_number}
         return self.pipeline.compute_outputs(point)
+
+
+class ManifestDataset(PassDataset):
+    """A `PassDataset` of rows on disk; an item reads the values that it needs.
+
+    Pickled, as for workers that are spawned, its data are the names of files.
+
+    Arguments
+    ---------
+    rows : StoredRows
+        The rows. Their columns are static items, as are `seconds`, how much audio a
+        row stands for, and `pass_number`.
+    dynamic_items : list, optional
+        As for `DynamicItemDataset`.
+    output_keys : list, optional
+        As for `DynamicItemDataset`.
+    """
+
+    def __init__(self, rows: StoredRows, dynamic_items=None, output_keys=None):
+        self.rows = rows
+        self.data = _RowsById(rows)
+        self.data_ids = _Ids(rows)
+        static = [*rows[0], "seconds", "pass_number", "id"]
+        self.pipeline = DataPipeline(static, dynamic_items or [])
+        self.set_output_keys(output_keys)
+
+    def __getitem__(self, index):
+        """Compute the outputs of one item in one pass."""
+        pass_number, position = divmod(index, len(self.rows))
+        point = _Point(self.rows, position)
+        point["id"] = point["ID"]
+        point["pass_number"] = pass_number
+        return self.pipeline.compute_outputs(point)
+
+
+class _Point(dict):
+    """Values of a row: those that were set, and those that were asked for."""
+
+    __slots__ = ("_columns", "_place")
+
+    def __init__(self, rows: StoredRows, position: int):
+        self._columns, self._place = rows.place(position)
+
+    def __missing__(self, key: str):
+        name = SECONDS if key == "seconds" else key
+        value = self[key] = self._columns[name][self._place]
+        return value
+
+
+class _Ids(Sequence):
+    """The IDs of rows, read when they are asked for."""
+
+    def __init__(self, rows: StoredRows):
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self):
+        return self.rows.texts("ID")
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return list(_Ids(self.rows[index]))
+        return self.rows.value(index, "ID")
+
+
+class _RowsById(Mapping):
+    """What `DynamicItemDataset` keeps as `data`, for its filters and subsets."""
+
+    def __init__(self, rows: StoredRows):
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self):
+        return self.rows.texts("ID")
+
+    def __getitem__(self, item_id: str) -> dict:
+        row = self.rows[self.rows.find(item_id)]
+        return {**row, "seconds": row_seconds(row), "pass_number": 0}
 
 
 def item_generator(seed: int, pass_number: int, item_id: str) -> np.random.Generator:
@@ -220,37 +308,11 @@ def row_seconds(row: Mapping[str, str]) -> float:
     return float(row["Stop"]) - float(row["Start"])
 
 
-def seconds(dataset: PassDataset) -> list[float]:
-    """How long each item is, uncropped."""
-    return [row["seconds"] for row in dataset.data.values()]
-
-
-def read_trials(manifests: str | Path | Sequence[str | Path]) -> list[dict[str, str]]:
-    """Read manifests that must hold both classes, as training and validation do.
-
-    Arguments
-    ---------
-    manifests : str, Path or list of them
-        The manifests.
-
-    Returns
-    -------
-    list of dict
-        Their rows.
-
-    Raises
-    ------
-    ManifestError
-        If they cannot be used or a class is missing.
-    """
-    rows = read_manifest(manifests)
-    for label in LABELS:
-        if not any(row["Label"] == label for row in rows):
-            raise ManifestError(
-                f"{manifests}: {len(rows)} rows, but none is {label!r}. Training and "
-                "validation need real and fake audio: add a manifest that has it."
-            )
-    return rows
+def seconds(dataset: PassDataset) -> NDArray[np.float64]:
+    """How long each item is, uncropped, [items]."""
+    if isinstance(dataset, ManifestDataset):
+        return dataset.rows.seconds
+    return np.array([row["seconds"] for row in dataset.data.values()])
 
 
 def make_dataset(
@@ -266,8 +328,9 @@ def make_dataset(
 
     Arguments
     ---------
-    rows : iterable of dict
-        Manifest rows, as `data_prep.manifest.read_manifest` gives them.
+    rows : StoredRows or iterable of dict
+        Manifest rows, as `manifests.manifest_rows` (these stay on disk) or
+        `data_prep.manifest.read_manifest` gives them.
     data_folder : str or Path, optional
         What `$ROOT` in their paths stands for.
     crop : (float, float), optional
@@ -287,11 +350,15 @@ def make_dataset(
         Gives `id`, `wav` and, if labelled, `label`; its rows also have `seconds`,
         the duration as a number.
     """
-    data = {row["ID"]: {**row, "seconds": row_seconds(row)} for row in rows}
+    if isinstance(rows, StoredRows):
+        dataset: PassDataset = ManifestDataset(rows)
+    else:
+        dataset = PassDataset(
+            {row["ID"]: {**row, "seconds": row_seconds(row)} for row in rows}
+        )
     folder = None if data_folder is None else str(data_folder)
     crop = None if crop is None else tuple(crop)
     reader = WaveformReader(folder, crop, augmentation, seed, normalise)
-    dataset = PassDataset(data)
     dataset.add_dynamic_item(
         reader, takes=["id", "Path", "Start", "Stop", "pass_number"], provides="wav"
     )

@@ -4,6 +4,7 @@
     model.safetensors    all weights, keys `encoder.*`, `pooling.*`, `classifier.*`
     custom_interface.py  the interface and its code, see `bundle`
     README.md            the model card
+    calibration.json     what the scores mean; only once `calibrate` has written it
 
 A lobe can be declared from its object because every lobe keeps its constructor's
 arguments as attributes of the same name (the convention of scikit-learn). One that
@@ -27,6 +28,7 @@ from lobes.masking import normalise_wav
 from recipes.AntiDeepfake.bundle import Bundle, make_bundle
 from recipes.AntiDeepfake.canary import canary_logits
 from recipes.AntiDeepfake.card import CARD, model_card
+from recipes.AntiDeepfake.training_data import training_lineage
 from recipes.AntiDeepfake.weights import WEIGHTS, DetectorPretrainer
 
 __all__ = ["HYPERPARAMS", "INTERFACE_FILE", "export_detector"]
@@ -51,6 +53,8 @@ pretrainer: !new:{pretrainer}
     detector: !ref <detector>
 # Logits, fake and real, of the waveform that `canary_wav` makes.
 canary: {canary}
+# Corpora that it was trained on, by split; `data_prep.lineage.trained_on` reads it.
+lineage: {lineage}
 """
 
 
@@ -83,7 +87,7 @@ def export_detector(
     kinds = [*map(type, parts), DetectorPretrainer]
     bundle = make_bundle(kind.__module__ for kind in kinds)
     texts = {
-        HYPERPARAMS: _hyperparams(detector, bundle),
+        HYPERPARAMS: _hyperparams(detector, bundle, training_lineage(card)),
         INTERFACE_FILE: bundle.interface_file(),
         CARD: model_card(card),
     }
@@ -95,7 +99,9 @@ def export_detector(
     return folder
 
 
-def _hyperparams(detector: torch.nn.Module, bundle: Bundle) -> str:
+def _hyperparams(
+    detector: torch.nn.Module, bundle: Bundle, lineage: Mapping[str, object]
+) -> str:
     """The text of `hyperparams.yaml`."""
     device = next(detector.parameters()).device
     detector.eval()
@@ -107,6 +113,7 @@ def _hyperparams(detector: torch.nn.Module, bundle: Bundle) -> str:
         detector=bundle.name(type(detector)),
         pretrainer=bundle.name(DetectorPretrainer),
         canary=[round(value, 6) for value in canary],
+        lineage=json.dumps(lineage),
     )
 
 

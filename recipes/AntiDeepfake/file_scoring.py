@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
 from lobes.detector import scores
+from recipes.AntiDeepfake.calibration import Calibration, CalibrationError
 from recipes.AntiDeepfake.dataio import MIN_SAMPLES, SAMPLE_RATE, read_waveform
+from recipes.AntiDeepfake.rows import column_texts, select_rows
 from recipes.AntiDeepfake.scoring import Scored, find_audio, score_rows
 
 __all__ = ["RULES", "Decision", "FileScorer", "LongScore"]
@@ -39,10 +42,10 @@ class Decision(NamedTuple):
     probability : float
         Probability of `real` when both are equally likely beforehand.
     llr : float
-        The score, read as the log-likelihood ratio of real to fake. It is one as far
-        as the detector is calibrated for such audio.
+        Log-likelihood ratio of real to fake: that of the calibration, or without one
+        the score itself. It is one as far as the detector is calibrated for such audio.
     threshold : float
-        What the label was decided by.
+        What the label was decided by, on the log-likelihood ratio.
     """
 
     label: str
@@ -79,6 +82,12 @@ class FileScorer(ABC):
 
     #: Longest recording that can be scored in one piece; None for any.
     max_seconds: float | None = None
+    #: What the scores mean; None if that was not measured.
+    calibration: Calibration | None = None
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Short text that differs for detectors with other weights."""
 
     @abstractmethod
     def logits(
@@ -142,33 +151,99 @@ class FileScorer(ABC):
             scored, in the order given; `.failures[path]`, the reason, of the rest.
         """
         rows, failures = find_audio(map(str, paths))
-        rows, too_long = self._part_too_long(rows)
-        found = score_rows(
-            self.logits,
+        found = self.score_rows(
             rows,
             max_batch_length=max_batch_length,
             num_workers=num_workers,
             progressbar=sys.stderr.isatty() if progressbar is None else progressbar,
-            normalise=False,
         )
         order = [row["ID"] for row in rows if row["ID"] in found.logits]
         return Scored(
-            {name: found.logits[name] for name in order},
-            failures | too_long | found.failures,
+            {name: found.logits[name] for name in order}, failures | found.failures
         )
 
-    def classify_file(self, path: str | Path, threshold: float = 0.0) -> Decision:
-        """Call a file `real` or `fake` by whether its score exceeds a threshold.
+    def score_rows(
+        self,
+        rows: Sequence[Mapping[str, str]],
+        data_folder: str | Path | None = None,
+        **settings,
+    ) -> Scored:
+        """Score the rows of a manifest.
 
-        The default is the point of equal probability. It says little about speech
-        from elsewhere: choose a threshold on data like yours.
+        Arguments
+        ---------
+        rows : list of dict
+            Manifest rows.
+        data_folder : str or Path, optional
+            What `$ROOT` stands for.
+        **settings
+            `max_batch_length`, `num_workers`, `progressbar` and `log`, as for
+            `scoring.score_rows`.
+
+        Returns
+        -------
+        Scored
+            Every row is in `logits` or in `failures`.
+        """
+        rows, too_long = self._part_too_long(rows)
+        settings["normalise"] = False
+        found = score_rows(self.logits, rows, data_folder, **settings)
+        return Scored(found.logits, too_long | found.failures)
+
+    def llr(self, score: float) -> float:
+        """Log-likelihood ratio of real to fake for a score.
+
+        Arguments
+        ---------
+        score : float
+            A CM score of this detector; an array or a tensor of them will do.
+
+        Returns
+        -------
+        float
+            Natural logarithm. Without a calibration it is the score itself.
+        """
+        return score if self.calibration is None else self.calibration.llr(score)
+
+    def posterior(self, score: float, prior: float = 0.5) -> float:
+        """Probability that audio with this score is real.
+
+        Arguments
+        ---------
+        score : float
+            A CM score of this detector.
+        prior : float
+            Probability of real before listening, between 0 and 1.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If the prior is not between 0 and 1.
+        """
+        if not 0 < prior < 1:
+            raise ValueError(f"the prior is {prior}: give a probability in (0, 1).")
+        log_odds = self.llr(score) + math.log(prior / (1 - prior))
+        return torch.sigmoid(torch.tensor(log_odds, dtype=torch.float64)).item()
+
+    def classify_file(self, path: str | Path, threshold: float | str = 0.0) -> Decision:
+        """Call a file `real` or `fake` by whether its llr exceeds a threshold.
+
+        The default is the point of equal probability. For a detector that is not
+        calibrated it says little about speech from elsewhere: calibrate it, or choose
+        a threshold, on data like yours.
 
         Arguments
         ---------
         path : str or Path
             Audio file.
-        threshold : float
-            On the score `logit[real] - logit[fake]`.
+        threshold : float or str
+            A number, on the log-likelihood ratio; without a calibration that is the
+            score `logit[real] - logit[fake]`. Or the name of an operating point of
+            the calibration, such as `fpr=0.01`.
 
         Returns
         -------
@@ -179,12 +254,21 @@ class FileScorer(ABC):
         ------
         data_prep.audio_info.AudioError
             If the file cannot be scored; says why.
+        recipes.AntiDeepfake.calibration.CalibrationError
+            If there is no operating point of that name.
         """
-        llr = self.score_file(path)
-        probability = torch.sigmoid(torch.tensor(llr, dtype=torch.float64)).item()
-        return Decision(
-            "real" if llr > threshold else "fake", probability, llr, threshold
-        )
+        if isinstance(threshold, str):
+            if self.calibration is None:
+                raise CalibrationError(
+                    f"threshold {threshold!r} is the name of an operating point, but "
+                    "this detector is not calibrated. Give a number, or calibrate it: "
+                    "python -m recipes.AntiDeepfake.calibrate --help"
+                )
+            threshold = self.calibration.threshold(threshold)
+        score = self.score_file(path)
+        llr = self.llr(score)
+        label = "real" if llr > threshold else "fake"
+        return Decision(label, self.posterior(score), llr, threshold)
 
     def score_long_file(
         self,
@@ -249,13 +333,18 @@ class FileScorer(ABC):
         )
 
     def _part_too_long(
-        self, rows: list[dict[str, str]]
-    ) -> tuple[list[dict[str, str]], dict[str, str]]:
-        limit = float("inf") if self.max_seconds is None else self.max_seconds
-        long = {r["ID"]: float(r["Duration"]) for r in rows}
-        long = {name: seconds for name, seconds in long.items() if seconds > limit}
-        reasons = {name: f"{name}: {self.too_long(s)}" for name, s in long.items()}
-        return [row for row in rows if row["ID"] not in long], reasons
+        self, rows: Sequence[Mapping[str, str]]
+    ) -> tuple[Sequence[Mapping[str, str]], dict[str, str]]:
+        if self.max_seconds is None:
+            return rows, {}
+        reasons, kept = {}, []
+        columns = [column_texts(rows, name) for name in ("ID", "Duration")]
+        for position, (name, seconds) in enumerate(zip(*columns, strict=True)):
+            if float(seconds) > self.max_seconds:
+                reasons[name] = f"{name}: {self.too_long(float(seconds))}"
+            else:
+                kept.append(position)
+        return select_rows(rows, kept), reasons
 
     def _score_pieces(self, pieces: list[torch.Tensor]) -> torch.Tensor:
         wavs = pad_sequence(pieces, batch_first=True)

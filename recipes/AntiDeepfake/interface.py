@@ -6,8 +6,14 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 
 from lobes.masking import normalise_wav
+from recipes.AntiDeepfake.calibration import (
+    Calibration,
+    CalibrationError,
+    read_calibration,
+)
 from recipes.AntiDeepfake.canary import check_canary
 from recipes.AntiDeepfake.file_scoring import FileScorer
+from recipes.AntiDeepfake.score_log import weights_digest
 
 __all__ = ["DeepfakeDetector"]
 
@@ -18,7 +24,9 @@ class DeepfakeDetector(FileScorer, Pretrained):
     Waveforms are mono at 16 kHz at any level; each is normalised over its own
     samples. Files may have any sample rate and number of channels. A score is
     `logit[real] - logit[fake]`: the higher, the more genuine. When it is loaded, the
-    detector must reproduce, in float32, the logits stored with it.
+    detector must reproduce, in float32, the logits stored with it. With a
+    `calibration.json` beside them, decisions are taken on calibrated log-likelihood
+    ratios; scores stay as they are.
 
     `run_opts={"device": "cuda:0", "precision": "bf16"}` chooses where and how precisely
     it runs. Arguments are those of `speechbrain.inference.interfaces.Pretrained`.
@@ -39,7 +47,7 @@ class DeepfakeDetector(FileScorer, Pretrained):
     """
 
     MODULES_NEEDED = ["detector"]
-    HPARAMS_NEEDED = ["canary"]
+    HPARAMS_NEEDED = ["canary", "pretrainer"]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -48,6 +56,7 @@ class DeepfakeDetector(FileScorer, Pretrained):
             lambda wav: self.mods.detector(normalise_wav(wav).to(self.device)),
             self.hparams.canary,
         )
+        self.calibration = self._find_calibration()
 
     def logits(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -56,6 +65,10 @@ class DeepfakeDetector(FileScorer, Pretrained):
         wavs, wav_lens = self._prepare(wavs, wav_lens)
         with self.inference_ctx:
             return self.mods.detector(wavs, wav_lens)
+
+    def digest(self) -> str:
+        """Digest of all weights."""
+        return weights_digest(self.mods)
 
     def encode_batch(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -68,6 +81,20 @@ class DeepfakeDetector(FileScorer, Pretrained):
     def forward(self, wavs, wav_lens=None):
         """Scores, as `score_batch`."""
         return self.score_batch(wavs, wav_lens)
+
+    def _find_calibration(self) -> Calibration | None:
+        """The calibration in the detector folder, if it is for this detector."""
+        path = self.hparams.pretrainer.calibration_file
+        if path is None:
+            return None
+        calibration = read_calibration(path)
+        if calibration.canary != self.hparams.canary:
+            raise CalibrationError(
+                f"{path}: the calibration of another detector, whose canary logits are "
+                f"{calibration.canary}; those of this one are {self.hparams.canary}. "
+                "Remove the file, or calibrate again."
+            )
+        return calibration
 
     def _prepare(self, wavs, wav_lens):
         wavs = wavs.to(self.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class OnnxDetector(FileScorer):
     """
 
     def __init__(self, path: str | Path, providers: list[str] | None = None):
+        self.path = Path(path)
         self.session = open_session(path, providers)
         about = self.session.get_modelmeta().custom_metadata_map
         if "canary" not in about:
@@ -45,6 +47,10 @@ class OnnxDetector(FileScorer):
         self.max_seconds = json.loads(about["max_seconds"])
         canary, tolerance = json.loads(about["canary"]), json.loads(about["tolerance"])
         check_canary(self.logits, canary, tolerance)
+
+    def digest(self) -> str:
+        """Digest of the file."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
 
     def logits(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None

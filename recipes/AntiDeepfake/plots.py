@@ -7,10 +7,9 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas
 
 from data_prep.files import atomic_path
-from recipes.AntiDeepfake.dataio import LABELS
-from recipes.AntiDeepfake.scoring import Scored
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402  (after the choice of the backend)
@@ -21,10 +20,7 @@ COLOURS = {"real": "#2a7f62", "fake": "#c1443c"}
 
 
 def plot_scores(
-    path: str | Path,
-    rows: Sequence[Mapping[str, str]],
-    scored: Scored,
-    table: Sequence[Mapping],
+    path: str | Path, trials: pandas.DataFrame, table: Sequence[Mapping]
 ) -> None:
     """Draw, for each corpus, its scores by class and its error rates by slice.
 
@@ -32,22 +28,25 @@ def plot_scores(
     ---------
     path : str or Path
         The picture, written atomically.
-    rows : list of dict
-        Manifest rows of the trials.
-    scored : Scored
-        Their scores.
+    trials : pandas.DataFrame
+        `Corpus`, `Label` and `Score` of each.
     table : list of dict
-        What `report.metrics_table` gave for them.
+        What `tables.metrics_table` gave for them.
     """
-    corpora = list(dict.fromkeys(row["Corpus"] for row in rows))
+    corpora = list(dict.fromkeys(trials["Corpus"]))
+    tables = [[row for row in table if row["corpus"] == corpus] for corpus in corpora]
+    heights = [max(3.6, 1.2 + 0.2 * len(rows)) for rows in tables]
     figure, axes = pyplot.subplots(
-        len(corpora), 2, figsize=(11, 3.6 * len(corpora)), squeeze=False
+        len(corpora),
+        2,
+        figsize=(11, sum(heights)),
+        height_ratios=heights,
+        squeeze=False,
     )
-    for (left, right), corpus in zip(axes, corpora, strict=True):
-        mine = [row for row in rows if row["Corpus"] == corpus]
-        _histogram(left, mine, scored)
+    for (left, right), corpus, rows in zip(axes, corpora, tables, strict=True):
+        _histogram(left, trials[trials["Corpus"] == corpus])
         left.set_title(f"{corpus}: scores")
-        _error_bars(right, [row for row in table if row["corpus"] == corpus])
+        _error_bars(right, rows)
         right.set_title(f"{corpus}: EER with 95 % interval")
     figure.tight_layout()
     with atomic_path(path) as temporary:
@@ -55,18 +54,11 @@ def plot_scores(
     pyplot.close(figure)
 
 
-def _histogram(axes, rows, scored) -> None:
+def _histogram(axes, trials) -> None:
     """Scores of the two classes, and the threshold of equal probability."""
-    by_label = {
-        label: [
-            scored.score(row["ID"])
-            for row in rows
-            if row["Label"] == label and row["ID"] in scored.logits
-        ]
-        for label in LABELS
-    }
-    bins = np.histogram_bin_edges(np.concatenate(list(by_label.values())), 40)
-    for label, values in by_label.items():
+    bins = np.histogram_bin_edges(trials["Score"], 40)
+    for label in COLOURS:
+        values = trials["Score"][trials["Label"] == label]
         name = f"{label} {len(values)}"
         axes.hist(values, bins, alpha=0.6, color=COLOURS[label], label=name)
     axes.axvline(0.0, color="black", linewidth=1, linestyle=":")

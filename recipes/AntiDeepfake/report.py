@@ -1,146 +1,151 @@
-"""Tables of metrics from scores: all trials, and by corpus, attack and language."""
+"""Tables and a page of what score files show.
+
+    python -m recipes.AntiDeepfake.report SCORES... --out DIR
+
+SCORES are score files, of this recipe or of another (the original implementation,
+ASVspoof 5, the Arenas), or folders that evaluate.py wrote. DIR gets `report.html`, one
+page that needs no network, `report.md`, and as tables `metrics.csv`, `comparison.csv`
+and `transfer.csv`, with rates in [0, 1]. The same files give the same bytes.
+
+Which system and which test set a file is of:
+
+    results/xlsr/in_the_wild/scores.csv   system xlsr, test set in_the_wild
+    results/xlsr                          all such files in the folder
+    arena/asvspoof5.txt                   system arena, test set asvspoof5
+    ours=PATH                             system ours, test set as above
+    ours:itw=PATH                         system ours, test set itw
+
+Systems with the same test set are compared, for which they must have scored the same
+trials; if they have not, the page says so and the exit code is 1.
+
+    --key [SET=]FILE ...          labels of score files that have none: a manifest, an
+                                  ASVspoof key, a table ID,Label
+    --detector [SYSTEM=]FOLDER ...  detector folders or hub ids: tell whether scores are
+                                  calibrated, what was published, and which test
+                                  corpora were heard in training
+    --threshold-set SET           decide where the EER of this test set is; without it
+                                  where both classes are equally probable
+    --data-folder DIR             what $ROOT stands for: the worst errors can be heard
+    --audio N                     worst errors of each class that are listed (5)
+    --embeddings [NAME=]NPZ ...   t-SNE map of each, such as before and after training
+    --title TEXT                  of the page
+    --noprogressbar               shows none
+
+Examples:
+
+    python -m recipes.AntiDeepfake.report results/mini/eval/seed0 --out report \\
+        --data-folder data/mini
+    python -m recipes.AntiDeepfake.report ours=results/a theirs=arena/itw.txt \\
+        --key itw=itw_key.csv --threshold-set asvspoof5 --out report
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas
+from data_prep.audio_info import AudioError
+from data_prep.manifest import ManifestError
+from recipes.AntiDeepfake.calibration import CalibrationError
+from recipes.AntiDeepfake.embeddings import EmbeddingsError, read_embeddings
+from recipes.AntiDeepfake.reporting.build import build_report
+from recipes.AntiDeepfake.reporting.detectors import DetectorFacts, detector_facts
+from recipes.AntiDeepfake.reporting.inputs import (
+    find_sources,
+    named_path,
+    read_sets,
+)
+from recipes.AntiDeepfake.score_file import ScoreFileError
+from recipes.AntiDeepfake.usage import UsageError, command
 
-from data_prep.files import atomic_path
-from data_prep.manifest import UNKNOWN
-from recipes.AntiDeepfake.dataio import LABELS
-from recipes.AntiDeepfake.metrics import slices
-from recipes.AntiDeepfake.scoring import Scored
+__all__ = ["main"]
 
-__all__ = ["format_table", "list_failures", "metrics_table", "write_table"]
-
-RESAMPLES = 1000
-# Column of the table: its heading when it is printed.
-PRINTED = {
-    "corpus": "corpus",
-    "slice": "slice",
-    "real": "real",
-    "fake": "fake",
-    "eer": "EER %",
-    "eer_low": "95 %",
-    "eer_high": "interval",
-    "auc": "AUC",
-    "accuracy": "acc",
-    "precision": "prec",
-    "recall": "recall",
-    "f1": "F1",
-    "fpr": "FPR",
-    "fnr": "FNR",
-}
+_FAILURES = (
+    *(ScoreFileError, EmbeddingsError, CalibrationError),
+    *(AudioError, ManifestError),
+)
 
 
-def metrics_table(
-    rows: Sequence[Mapping[str, str]], scored: Scored, threshold: float = 0.0
-) -> list[dict]:
-    """Metrics of every slice of the trials.
-
-    Corpora are never pooled silently: each has its own rows, for all its trials,
-    for each attack (that attack's fakes against all genuine trials of the corpus)
-    and for each language. A last row pools several corpora.
-
-    Arguments
-    ---------
-    rows : list of dict
-        Manifest rows of the trials; those without a score are left out.
-    scored : Scored
-        Their scores.
-    threshold : float
-        Where accuracy, precision, recall, F1, FPR and FNR are taken.
-
-    Returns
-    -------
-    list of dict
-        `corpus`, `slice`, and the keys of `metrics.summary` with an interval. A
-        slice with one class only has its counts and an EER of NaN.
-    """
-    rows = [row for row in rows if row["ID"] in scored.logits]
-    corpora = dict.fromkeys(row["Corpus"] for row in rows)
-    table = []
-    for corpus in corpora:
-        mine = [row for row in rows if row["Corpus"] == corpus]
-        table += [{"corpus": corpus, **row} for row in _corpus(mine, scored, threshold)]
-    if len(corpora) > 1:
-        pooled = _slices(rows, scored, threshold, "", "all")
-        table += [{"corpus": "all pooled", **row} for row in pooled]
-    return table
-
-
-def _corpus(rows, scored, threshold) -> list[dict]:
-    """The slices of one corpus."""
-    table = _slices(rows, scored, threshold, "", "all")
-    if any(row["Attack"] != UNKNOWN for row in rows):
-        table += _slices(rows, scored, threshold, "attack ", "Attack", True)
-    if len({row["Language"] for row in rows}) > 1:
-        table += _slices(rows, scored, threshold, "language ", "Language")
-    return table
-
-
-def _slices(rows, scored, threshold, prefix, column, against_all_real=False):
-    """The slices of trials by one column (`all`: one slice)."""
-    found = slices(
-        [scored.score(row["ID"]) for row in rows],
-        [LABELS[row["Label"]] for row in rows],
-        [row.get(column, column) for row in rows],
-        against_all_real,
-        threshold,
-        RESAMPLES,
+@command(__doc__, _FAILURES)
+def main(arguments: list[str]) -> int:
+    """Read, measure and write."""
+    options = _parser().parse_args(arguments)
+    if options.audio < 0:
+        raise UsageError(f"--audio {options.audio}: give 0 or more.")
+    sources = find_sources(options.scores)
+    systems = list(dict.fromkeys(source.system for source in sources))
+    detectors = _detectors(options.detector, systems)
+    embeddings = {
+        name or path.stem: read_embeddings(path)
+        for name, path in map(named_path, options.embeddings)
+    }
+    if len(embeddings) < len(options.embeddings):
+        raise UsageError("--embeddings: two have the same name. Give NAME=NPZ.")
+    problems = build_report(
+        read_sets(sources, _keys(options.key)),
+        options.out,
+        detectors,
+        embeddings=embeddings,
+        title=options.title,
+        threshold_set=options.threshold_set,
+        data_folder=options.data_folder,
+        worst=options.audio,
+        progressbar=sys.stderr.isatty() and not options.noprogressbar,
     )
-    return [{"slice": prefix + name, **summary} for name, summary in found.items()]
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    print(f"report: {options.out / 'report.html'}")
+    return 1 if problems else 0
 
 
-def format_table(table: Sequence[Mapping]) -> str:
-    """The table as aligned text; rates in per cent.
-
-    Example
-    -------
-    >>> print(format_table([{"corpus": "a", "slice": "all", "real": 10, "eer": 0.1}]))
-    corpus  slice  real  EER %
-    a       all      10   10.0
-    """
-    if not table:
-        return "no trial was scored"
-    names = [name for name in PRINTED if name in table[0]]
-    lines = [[PRINTED[name] for name in names]]
-    lines += [[_cell(row[name]) for name in names] for row in table]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
-    texts = []
-    for line in lines:
-        cells = [
-            cell.rjust(width) if name not in ("corpus", "slice") else cell.ljust(width)
-            for name, cell, width in zip(names, line, widths, strict=True)
-        ]
-        texts.append("  ".join(cells).rstrip())
-    return "\n".join(texts)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "recipes.AntiDeepfake.report", allow_abbrev=False, add_help=False
+    )
+    parser.add_argument("scores", nargs="+")
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--key", nargs="+", default=[])
+    parser.add_argument("--detector", nargs="+", default=[])
+    parser.add_argument("--threshold-set")
+    parser.add_argument("--data-folder", type=Path)
+    parser.add_argument("--audio", type=int, default=5)
+    parser.add_argument("--embeddings", nargs="+", default=[])
+    parser.add_argument("--title", default="Deepfake speech detection: report")
+    parser.add_argument("--noprogressbar", action="store_true")
+    return parser
 
 
-def _cell(value) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return "n/a" if np.isnan(value) else f"{100 * value:.1f}"
+def _keys(arguments: Sequence[str]) -> dict[str, list[Path]]:
+    """Keys by test set."""
+    keys: dict[str, list[Path]] = {}
+    for name, path in map(named_path, arguments):
+        keys.setdefault(name, []).append(path)
+    return keys
 
 
-def write_table(path: str | Path, table: Sequence[Mapping]) -> None:
-    """Write the table as CSV, atomically; rates in [0, 1]."""
-    columns = list(table[0]) if table else ["corpus", "slice"]
-    with atomic_path(path) as temporary:
-        pandas.DataFrame(table, columns=columns).to_csv(
-            temporary, index=False, na_rep="nan", lineterminator="\n"
-        )
+def _detectors(
+    arguments: Sequence[str], systems: Sequence[str]
+) -> Mapping[str, DetectorFacts]:
+    """What is known of each system."""
+    facts = dict.fromkeys(systems, DetectorFacts())
+    for argument in arguments:
+        name, path = named_path(argument)
+        if not name and len(systems) > 1:
+            raise UsageError(
+                f"--detector {argument}: there are the systems {', '.join(systems)}. "
+                "Say of which it is: SYSTEM=FOLDER."
+            )
+        name = name or systems[0]
+        if name not in facts:
+            raise UsageError(
+                f"--detector {argument}: no system is called {name!r}; there are: "
+                f"{', '.join(systems)}."
+            )
+        facts[name] = detector_facts(str(path))
+    return facts
 
 
-def list_failures(scored: Scored) -> int:
-    """Say on standard error what could not be scored; give the exit code."""
-    for reason in scored.failures.values():
-        print(f"not scored: {reason}", file=sys.stderr)
-    if scored.failures:
-        total = len(scored.failures) + len(scored.logits)
-        print(f"{len(scored.failures)} of {total} not scored", file=sys.stderr)
-    return 1 if scored.failures else 0
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,28 +1,47 @@
-"""Which items go together in a batch, in training and in scoring."""
+"""Which items go together in a batch, in training and in scoring.
+
+In training, items pass by without end; `batches` groups them by length, and `balance`,
+if so wanted, says how often each corpus or class comes up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from speechbrain.dataio.dataloader import LoopedLoader, make_dataloader
-from speechbrain.dataio.sampler import DynamicBatchSampler
 from speechbrain.utils.checkpoints import (
     mark_as_loader,
     mark_as_saver,
     register_checkpoint_hooks,
 )
 
-from recipes.AntiDeepfake.dataio import PassDataset, seconds
+from recipes.AntiDeepfake.balance import Balance, group_rows
+from recipes.AntiDeepfake.batches import (
+    Batches,
+    Buckets,
+    batches_by_length,
+    fitted_boundaries,
+    lognormal_boundaries,
+)
+from recipes.AntiDeepfake.dataio import ManifestDataset, PassDataset, seconds
 
 __all__ = [
+    "BUCKETS",
     "EndlessBatchSampler",
     "ResumableLoopedLoader",
-    "batches_by_length",
     "process_rank",
     "scoring_loader",
     "training_loader",
 ]
+
+
+#: Where the boundaries between classes of length may come from.
+BUCKETS = ("fitted", "lognormal")
+# With fewer, the same items would meet in a batch in pass after pass.
+_BATCHES_IN_BUCKET = 4
 
 
 def process_rank() -> tuple[int, int]:
@@ -35,59 +54,91 @@ def process_rank() -> tuple[int, int]:
 class EndlessBatchSampler(torch.utils.data.Sampler):
     """Passes over the data one after another, each with batches of its own.
 
-    SpeechBrain's `DynamicBatchSampler` makes the batches of each pass; indices are
-    those of `PassDataset`, which carry the number of the pass. The stream of
-    batches is one and the same for any number of processes: process r of n takes
-    batches r, r + n, r + 2n, ... so that no item is left out or taken twice.
+    `batches.Buckets` makes the batches of each pass; indices are those of
+    `PassDataset`, which carry the number of the pass. The stream of batches is one
+    and the same for any number of processes: process r of n takes batches r, r + n,
+    r + 2n, ... so that no item is left out or taken twice.
 
     Arguments
     ---------
-    lengths : list of float
+    lengths : array of float
         Seconds of each item, as it will be after cropping.
     max_batch_length : float
         Most seconds in a batch, padding included (a longer item is alone).
     num_buckets : int
-        Number of classes of similar length.
+        Number of classes of similar length. Fitted classes are fewer for few data, so
+        that each holds several batches.
     seed : int
         Seed of the shuffling.
     max_batch_items : int, optional
         Most items in a batch.
+    buckets : str
+        `fitted` to the lengths, so that little is padding; or `lognormal`, whatever
+        the lengths are, as in SpeechBrain's `DynamicBatchSampler`.
+    balance : Balance, optional
+        Draws the items of a pass, with replacement; by default a pass has each once.
+
+    Raises
+    ------
+    ValueError
+        If `buckets` is something else.
     """
 
     def __init__(
         self,
-        lengths: Sequence[float],
+        lengths: ArrayLike,
         max_batch_length: float,
         num_buckets: int = 20,
         seed: int = 0,
         max_batch_items: int | None = None,
+        buckets: str = "fitted",
+        balance: Balance | None = None,
     ):
-        self.lengths = lengths
-        self.sampler = DynamicBatchSampler(
-            lengths,
-            max_batch_length,
-            num_buckets=num_buckets,
-            lengths_list=list(lengths),
-            max_batch_ex=max_batch_items,
-            seed=seed,
-        )
+        if buckets not in BUCKETS:
+            raise ValueError(f"buckets is {buckets!r}; give one of {BUCKETS}.")
+        if buckets == "fitted":
+            most = int(np.sum(lengths) / max_batch_length / _BATCHES_IN_BUCKET)
+            num_buckets = max(1, min(num_buckets, most))
+            boundaries = fitted_boundaries(lengths, num_buckets)
+        else:
+            boundaries = lognormal_boundaries(max_batch_length, num_buckets)
+        self.buckets = Buckets(lengths, boundaries, max_batch_length, max_batch_items)
+        self.seed = seed
+        self.balance = balance
         self.first_batch = 0
 
     def __iter__(self) -> Iterator[list[int]]:
         """Give this process's batches, from its `first_batch`-th on, for ever."""
         rank, world = process_rank()
         upcoming = rank + self.first_batch * world
-        pass_number, done = 0, 0
+        pass_number = 0
+        if self.balance is None:
+            # All passes have equally many batches, so earlier ones need not be made.
+            pass_number, upcoming = divmod(upcoming, self.buckets.count())
         while True:
-            self.sampler.set_epoch(pass_number)
-            # A copy: DynamicBatchSampler makes new batches in place.
-            batches = list(self.sampler._batches)
-            while upcoming < done + len(batches):
-                offset = pass_number * len(self.lengths)
-                yield [offset + index for index in batches[upcoming - done]]
+            batches = self.batches(pass_number)
+            while upcoming < len(batches):
+                yield batches[upcoming]
                 upcoming += world
-            done += len(batches)
+            upcoming -= len(batches)
             pass_number += 1
+
+    def batches(self, pass_number: int) -> Batches:
+        """All batches of one pass, of indices of `PassDataset`.
+
+        Arguments
+        ---------
+        pass_number : int
+            The pass, from 0 on.
+
+        Returns
+        -------
+        Batches
+        """
+        if self.balance is None:
+            return self.buckets.deal_all(self.seed + pass_number, pass_number)
+        indices = self.balance.draw(self.seed, pass_number)
+        return self.buckets.deal(indices, self.seed + pass_number)
 
 
 @register_checkpoint_hooks
@@ -121,6 +172,8 @@ def training_loader(
     longest: float,
     num_buckets: int = 20,
     seed: int = 0,
+    buckets: str = "fitted",
+    balance: Mapping[str, object] | None = None,
     **loader_kwargs,
 ) -> ResumableLoopedLoader:
     """Make the loader for `Brain.fit`.
@@ -139,22 +192,45 @@ def training_loader(
         Number of length buckets.
     seed : int
         Seed of the order.
+    buckets : str
+        See `EndlessBatchSampler`.
+    balance : dict, optional
+        `columns`, a list of names such as `[Corpus, Label]`, and `alpha`, from 0 to 1:
+        how often the groups that they make are heard, see `balance`. Rows must be on
+        disk then (`manifests.read_trials`).
     **loader_kwargs
         Further arguments of `torch.utils.data.DataLoader` (`num_workers`, ...).
 
     Returns
     -------
     ResumableLoopedLoader
+
+    Raises
+    ------
+    ValueError
+        If `buckets` or `balance` cannot be used.
     """
-    lengths = [min(length, longest) for length in seconds(dataset)]
-    sampler = EndlessBatchSampler(lengths, max_batch_length, num_buckets, seed)
+    sampler = EndlessBatchSampler(
+        np.minimum(seconds(dataset), longest),
+        max_batch_length,
+        num_buckets,
+        seed,
+        buckets=buckets,
+        balance=None if balance is None else _balance(dataset, **balance),
+    )
     loader = make_dataloader(dataset, batch_sampler=sampler, **loader_kwargs)
     return ResumableLoopedLoader(loader, valid_interval)
 
 
+def _balance(dataset: PassDataset, columns: Sequence[str], alpha: float) -> Balance:
+    if not isinstance(dataset, ManifestDataset):
+        raise ValueError("balance: needs rows of `manifests.read_trials`, not a list.")
+    return Balance(group_rows(dataset.rows, columns)[0], alpha)
+
+
 def scoring_loader(
     dataset: torch.utils.data.Dataset,
-    lengths: Sequence[float],
+    lengths: ArrayLike,
     max_batch_length: float,
     **loader_kwargs,
 ) -> torch.utils.data.DataLoader:
@@ -164,7 +240,7 @@ def scoring_loader(
     ---------
     dataset : Dataset
         What is to be scored.
-    lengths : list of float
+    lengths : array of float
         Seconds of each item.
     max_batch_length : float
         Most seconds in a batch; see `batches_by_length`.
@@ -179,35 +255,3 @@ def scoring_loader(
     rank, world = process_rank()
     mine = batches_by_length(lengths, max_batch_length)[rank::world]
     return make_dataloader(dataset, batch_sampler=mine, **loader_kwargs)
-
-
-def batches_by_length(
-    lengths: Sequence[float], max_batch_length: float
-) -> list[list[int]]:
-    """Group items of similar length, shortest first, for scoring.
-
-    Arguments
-    ---------
-    lengths : list of float
-        Seconds of each item.
-    max_batch_length : float
-        Most seconds in a batch, padding included (a longer item is alone).
-
-    Returns
-    -------
-    list of list of int
-        Every index exactly once.
-
-    Example
-    -------
-    >>> batches_by_length([3.0, 1.0, 1.0, 9.0], 6.0)
-    [[1, 2], [0], [3]]
-    """
-    batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        # Lengths ascend, so this item would be the longest one of the batch.
-        if batches and lengths[index] * (len(batches[-1]) + 1) <= max_batch_length:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches

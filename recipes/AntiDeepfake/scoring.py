@@ -8,6 +8,7 @@ The score file has one row for each trial, in the order of the manifest:
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +17,25 @@ from typing import TextIO
 import soundfile
 import torch
 from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.utils.distributed import ddp_barrier
 from tqdm import tqdm
 
 from data_prep.audio_info import AudioError, audio_info
 from data_prep.files import atomic_path
 from data_prep.manifest import UNKNOWN
 from recipes.AntiDeepfake.dataio import PassDataset, make_dataset, seconds
+from recipes.AntiDeepfake.rows import column_texts, select_rows
 from recipes.AntiDeepfake.sampling import process_rank, scoring_loader
+from recipes.AntiDeepfake.score_log import ScoreLog
 
-__all__ = ["SCORE_COLUMNS", "Scored", "find_audio", "score_rows", "write_scores"]
+__all__ = [
+    "SCORE_COLUMNS",
+    "Scored",
+    "find_audio",
+    "list_failures",
+    "score_rows",
+    "write_scores",
+]
 
 SCORE_COLUMNS = ("ID", "Label", "Score", "LogitFake", "LogitReal")
 
@@ -73,6 +84,7 @@ def score_rows(
     num_workers: int = 0,
     progressbar: bool = False,
     normalise: bool = True,
+    log: ScoreLog | None = None,
 ) -> Scored:
     """Score every row, in batches of similar length.
 
@@ -82,7 +94,7 @@ def score_rows(
     ---------
     predict : callable
         `(wav [batch, time], relative lengths [batch]) -> logits [batch, 2]`.
-    rows : list of dict
+    rows : StoredRows or list of dict
         Manifest rows.
     data_folder : str or Path, optional
         What `$ROOT` stands for.
@@ -94,6 +106,8 @@ def score_rows(
         Whether to show one.
     normalise : bool
         Whether to normalise waveforms; `DeepfakeDetector.logits` does it itself.
+    log : ScoreLog, optional
+        Scores that are there already, which are not made again; new ones are added.
 
     Returns
     -------
@@ -105,9 +119,39 @@ def score_rows(
     RuntimeError
         If a row is in neither or was scored twice, which cannot be.
     """
+    known = log.read() if log else {}
+    ddp_barrier()  # what the others add now is not known to all
     scored = Scored()
+    todo = rows
+    if known:
+        ids = enumerate(column_texts(rows, "ID"))
+        todo = select_rows(rows, [i for i, name in ids if name not in known])
+    for batch, failures in _batches(
+        todo, data_folder, max_batch_length, num_workers, progressbar, normalise
+    ):
+        scored.failures.update(failures)
+        if batch is not None:
+            wavs, wav_lens = batch.wav
+            with torch.inference_mode():
+                logits = predict(wavs, wav_lens).float().cpu().tolist()
+            found = dict(zip(batch.id, map(tuple, logits), strict=True))
+            scored.logits.update(found)
+            if log:
+                log.append(list(found), found.values())
+    return _gather(scored, known, rows)
+
+
+def _batches(
+    rows: Sequence[Mapping[str, str]],
+    data_folder: str | Path | None,
+    max_batch_length: float,
+    num_workers: int,
+    progressbar: bool,
+    normalise: bool,
+) -> Iterable[tuple[PaddedBatch | None, dict[str, str]]]:
+    """This process's share of the batches, with the reasons of what cannot be read."""
     if not rows:
-        return scored
+        return []
     dataset = make_dataset(rows, data_folder, labelled=False, normalise=normalise)
     loader = scoring_loader(
         _Reporting(dataset),
@@ -117,29 +161,32 @@ def score_rows(
         num_workers=num_workers,
     )
     show = progressbar and process_rank()[0] == 0
-    for batch, failures in tqdm(loader, disable=not show, desc="scoring"):
-        scored.failures.update(failures)
-        if batch is not None:
-            wavs, wav_lens = batch.wav
-            with torch.inference_mode():
-                logits = predict(wavs, wav_lens).float().cpu().tolist()
-            scored.logits.update(zip(batch.id, map(tuple, logits), strict=True))
-    return _gather(scored, [row["ID"] for row in rows])
+    return tqdm(loader, disable=not show, desc="scoring")
 
 
-def _gather(scored: Scored, ids: Sequence[str]) -> Scored:
+def _gather(
+    scored: Scored,
+    known: Mapping[str, tuple[float, float]],
+    rows: Sequence[Mapping[str, str]],
+) -> Scored:
     """Join the parts of all processes and check that every trial is there once."""
     parts = [scored]
     if process_rank()[1] > 1:
         parts = [None] * process_rank()[1]
         torch.distributed.all_gather_object(parts, scored)
+    old = (name for name in column_texts(rows, "ID") if name in known)
+    parts.append(Scored({name: known[name] for name in old}))
     whole = Scored()
     for part in parts:
         whole.logits.update(part.logits)
         whole.failures.update(part.failures)
     count = sum(len(part.logits) + len(part.failures) for part in parts)
-    if count != len(ids) or set(ids) != {*whole.logits, *whole.failures}:
-        raise RuntimeError(f"{len(ids)} trials were to be scored, but {count} were.")
+    lost = any(
+        name not in whole.logits and name not in whole.failures
+        for name in column_texts(rows, "ID")
+    )
+    if count != len(rows) or lost:
+        raise RuntimeError(f"{len(rows)} trials were to be scored, but {count} were.")
     return whole
 
 
@@ -155,7 +202,7 @@ def write_scores(
     ---------
     target : str, Path or text file
         The score file, or an open file such as standard output.
-    rows : list of dict
+    rows : StoredRows or list of dict
         The rows that were scored.
     scored : Scored
         What `score_rows` gave for them.
@@ -182,6 +229,16 @@ def _numbers(scored: Scored, item_id: str) -> dict[str, str]:
     fake, real = scored.logits[item_id]
     values = {"Score": scored.score(item_id), "LogitFake": fake, "LogitReal": real}
     return {name: f"{value:.9g}" for name, value in values.items()}
+
+
+def list_failures(scored: Scored) -> int:
+    """Say on standard error what could not be scored; give the exit code."""
+    for reason in scored.failures.values():
+        print(f"not scored: {reason}", file=sys.stderr)
+    if scored.failures:
+        total = len(scored.failures) + len(scored.logits)
+        print(f"{len(scored.failures)} of {total} not scored", file=sys.stderr)
+    return 1 if scored.failures else 0
 
 
 def find_audio(paths: Iterable[str]) -> tuple[list[dict[str, str]], dict[str, str]]:

@@ -22,7 +22,7 @@ from data_prep.lineage import load_lineage
 from data_prep.manifest import UNKNOWN, iter_rows
 from recipes.AntiDeepfake.card import RELEASED, STARTED_FROM, TRAINING_DATA
 
-__all__ = ["corpora_of", "training_lineage"]
+__all__ = ["corpora_of", "lineage_of", "training_lineage"]
 
 _HYPERPARAMS = "hyperparams.yaml"
 
@@ -56,7 +56,7 @@ def training_lineage(card: Mapping[str, object]) -> dict:
             heard.setdefault(corpus, {})[split] = {}
         lineage["training_data"] = heard
     if card.get(STARTED_FROM):
-        lineage["started_from"] = _lineage_of(str(card[STARTED_FROM]))
+        lineage["started_from"] = lineage_of(str(card[STARTED_FROM]))
     return lineage
 
 
@@ -89,8 +89,19 @@ def corpora_of(manifests: str | Path | Sequence[str | Path]) -> dict:
     return found
 
 
-def _lineage_of(source: str) -> dict | str:
-    """The lineage of a detector folder; of anything else its name."""
+def lineage_of(source: str) -> dict | str:
+    """The lineage of a detector folder; of anything else its name.
+
+    Arguments
+    ---------
+    source : str
+        A folder, or the hub id of a released detector.
+
+    Returns
+    -------
+    dict or str
+        For `data_prep.lineage.trained_on`.
+    """
     path = Path(source) / _HYPERPARAMS
     if not path.is_file():
         return source

@@ -36,14 +36,14 @@ def test_evaluate_prints_and_writes_metrics(evaluated):
     for name in ("EER %", "AUC", "acc", "prec", "recall", "F1", "FPR", "FNR"):
         assert name in done.stdout
     assert "attack smooth" in done.stdout and "language CS" in done.stdout
-    assert (folder / "scores.png").stat().st_size > 10_000
+    assert (folder / "test/scores.png").stat().st_size > 10_000
 
 
 def test_interface_gives_the_evaluated_scores(evaluated, trained, corpus):
     detector = DeepfakeDetector.from_hparams(
         trained / "detector", run_opts={"device": "cpu"}
     )
-    with open(evaluated[0] / "scores.csv") as file:
+    with open(evaluated[0] / "test/scores.csv") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 17
     for row in rows:
@@ -58,7 +58,7 @@ def test_score_command_agrees(evaluated, trained, corpus, tmp_path):
     with open(out) as file:
         found = {row["ID"]: row["Score"] for row in csv.DictReader(file)}
     assert len(found) == 73
-    with open(evaluated[0] / "scores.csv") as file:
+    with open(evaluated[0] / "test/scores.csv") as file:
         for row in csv.DictReader(file):
             path = row["Path"].replace("$ROOT", str(corpus))
             assert float(found[path]) == pytest.approx(float(row["Score"]), abs=1e-5)
@@ -83,7 +83,7 @@ def test_evaluate_lists_what_it_cannot_score(trained, corpus, tmp_path):
     done = run_python("evaluate.py", *command, check=False)
     assert done.returncode == 1
     assert "test-002" in done.stderr and "1 of 17 not scored" in done.stderr
-    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 17
+    assert len((tmp_path / "broken/scores.csv").read_text().splitlines()) == 17
 
 
 def test_fine_tuning_starts_from_a_detector(trained, corpus, tiny_ssl, tmp_path):

@@ -118,6 +118,13 @@ def test_card_lists_the_corpora_of_manifests(tmp_path):
     assert "  - voices: 1 real, 2 fake" in card
 
 
+def test_card_of_what_was_started_from_a_released_detector_has_its_licence():
+    hub_id = "nii-yamagishilab/mms-300m-anti-deepfake-nda"
+    card = model_card({"stage": "fine-tuning", "started from": hub_id})
+    assert "license: cc-by-nc-sa-4.0" in card
+    assert "  - SSL model: MMS-300M (facebook/mms-300m, cc-by-nc-4.0)" in card
+
+
 def test_card_repeats_lineage_and_licence(tiny_ssl, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     facts = {"stage": "post-training", "licence": "cc-by-nc-sa-4.0"}

@@ -3,12 +3,13 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from speechbrain.dataio.sampler import DynamicBatchSampler
 
 from recipes.AntiDeepfake import sampling
+from recipes.AntiDeepfake.batches import batches_by_length
 from recipes.AntiDeepfake.dataio import PassDataset
 from recipes.AntiDeepfake.sampling import (
     EndlessBatchSampler,
-    batches_by_length,
     scoring_loader,
     training_loader,
 )
@@ -60,6 +61,24 @@ def test_processes_share_one_stream(monkeypatch, first_batch):
         shares.append(list(islice(sampler, len(expected) // 3)))
     joined = [batch for group in zip(*shares, strict=True) for batch in group]
     assert joined == expected
+
+
+def test_stream_with_the_classes_of_speechbrain():
+    options = {"num_buckets": 5, "seed": 3}
+    stream = EndlessBatchSampler(LENGTHS, 40.0, buckets="lognormal", **options)
+    expected = []
+    for number in range(3):
+        sampler = DynamicBatchSampler(
+            LENGTHS, 40.0, lengths_list=LENGTHS, epoch=number, **options
+        )
+        offset = number * len(LENGTHS)
+        expected += [[offset + i for i in batch] for batch in sampler._batches]
+    assert list(islice(stream, len(expected))) == expected
+
+
+def test_other_buckets_are_refused():
+    with pytest.raises(ValueError, match="buckets is 'even'.*fitted.*lognormal"):
+        EndlessBatchSampler(LENGTHS, 40.0, buckets="even")
 
 
 def numbers(count=20):

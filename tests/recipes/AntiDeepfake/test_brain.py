@@ -1,0 +1,393 @@
+"""Options of training, one by one, in this process."""
+
+import functools
+
+import pytest
+import torch
+from small_training import LR, encoder_weights, fit, make_batches, make_brain
+
+from lobes.losses import CrossEntropyLoss
+from lobes.ssl import SSLEncoder
+from recipes.AntiDeepfake.brain import best_checkpoint
+from recipes.AntiDeepfake.checkpoints import AtomicCheckpointer
+from recipes.AntiDeepfake.nonfinite import NonFiniteError
+from recipes.AntiDeepfake.parameter_groups import LR_SCALE
+from recipes.AntiDeepfake.throughput import Throughput
+from recipes.AntiDeepfake.usage import UsageError
+
+
+class OnceBad(CrossEntropyLoss):
+    """A loss that is not a number in certain calls."""
+
+    def __init__(self, *bad_calls):
+        super().__init__()
+        self.bad_calls, self.calls = bad_calls, 0
+
+    def forward(self, logits, labels):
+        self.calls += 1
+        loss = super().forward(logits, labels)
+        return loss * torch.nan if self.calls in self.bad_calls else loss
+
+
+# --- the step ------------------------------------------------------------------
+
+
+def test_clipping_covers_all_groups(tmp_path, tiny_ssl):
+    norms = []
+
+    class Watched(torch.optim.SGD):
+        def step(self, closure=None):
+            grads = [p.grad for group in self.param_groups for p in group["params"]]
+            norms.append(torch.cat([g.flatten() for g in grads if g is not None]))
+            return super().step(closure)
+
+    options = {"max_grad_norm": 0.01}
+    optimizer = functools.partial(Watched, lr=LR)
+    brain = make_brain(tmp_path, tiny_ssl, options, optimizer, layer_decay=0.5)
+    fit(brain, make_batches(2))
+    assert len(brain.optimizer.param_groups) == 3
+    for gradient in norms:
+        assert gradient.norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_lower_layers_learn_more_slowly(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl, layer_decay=0.5)
+    fit(brain, make_batches(1))
+    rates = {
+        name: group["lr"]
+        for name, parameter in brain.detector.named_parameters()
+        for group in brain.optimizer.param_groups
+        if any(parameter is one for one in group["params"])
+    }
+    assert rates.keys() == dict(brain.detector.named_parameters()).keys()
+    # The encoder has one layer.
+    for name, rate in rates.items():
+        power = 1 if "encoder.layers.0." in name else 2
+        if not name.startswith("encoder.") or "model.encoder.layer_norm" in name:
+            power = 0
+        assert rate == LR * 0.5**power, name
+    scales = [group[LR_SCALE] for group in brain.optimizer.param_groups]
+    assert scales == [1.0, 0.5, 0.25]
+
+
+def test_layer_decay_of_one_changes_nothing(tmp_path, tiny_ssl):
+    outcomes = []
+    for options in ({}, {"layer_decay": 1.0}):
+        brain = make_brain(tmp_path, tiny_ssl, **options)
+        fit(brain, make_batches(3))
+        outcomes.append(brain.detector.state_dict())
+    for name, tensor in outcomes[0].items():
+        torch.testing.assert_close(outcomes[1][name], tensor)
+
+
+def test_vectors_without_weight_decay_in_all_layers(tmp_path, tiny_ssl):
+    options = {"remove_vector_weight_decay": True}
+    brain = make_brain(tmp_path, tiny_ssl, options, layer_decay=0.5, head_only_steps=1)
+    fit(brain, make_batches(1))
+    groups = brain.optimizer.param_groups
+    assert sum(len(g["params"]) for g in groups) == len([*brain.detector.parameters()])
+    for group in groups:
+        dims = {parameter.dim() == 1 for parameter in group["params"]}
+        assert dims == {group["weight_decay"] == 0.0}
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.1])
+def test_impossible_layer_decay_is_refused(tmp_path, tiny_ssl, decay):
+    with pytest.raises(ValueError, match="layer_decay"):
+        fit(make_brain(tmp_path, tiny_ssl, layer_decay=decay), make_batches(1))
+
+
+def test_head_learns_before_the_encoder(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl, head_only_steps=2)
+    before = encoder_weights(brain)
+    head = brain.detector.classifier.state_dict()
+    head = {name: tensor.clone() for name, tensor in head.items()}
+    fit(brain, make_batches(2))
+    assert all(map(torch.equal, before, encoder_weights(brain)))
+    assert not any(
+        torch.equal(tensor, brain.detector.classifier.state_dict()[name])
+        for name, tensor in head.items()
+    )
+    brain = make_brain(tmp_path, tiny_ssl, head_only_steps=2)
+    fit(brain, make_batches(3))
+    assert not any(map(torch.equal, before, encoder_weights(brain)))
+
+
+def test_what_is_frozen_stays_so_after_the_pause(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl)
+    frozen = brain.detector.encoder.model.feature_extractor.requires_grad_(False)
+    brain = type(brain)(
+        modules={"detector": brain.detector, "loss": CrossEntropyLoss()},
+        opt_class=brain.opt_class,
+        hparams=vars(brain.hparams) | {"head_only_steps": 1},
+        run_opts={"device": "cpu", "noprogressbar": True},
+    )
+    fit(brain, make_batches(3))
+    assert not any(p.requires_grad for p in frozen.parameters())
+    projection = brain.detector.encoder.model.feature_projection
+    assert all(p.requires_grad for p in projection.parameters())
+
+
+def test_accumulated_batches_are_one_step(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl, {"grad_accumulation_factor": 2})
+    fit(brain, make_batches(6))
+    assert brain.optimizer_step == 3
+
+
+def test_batches_that_no_step_would_take_are_refused(tmp_path, tiny_ssl):
+    options = {"grad_accumulation_factor": 4}
+    brain = make_brain(tmp_path, tiny_ssl, options, valid_interval=6)
+    with pytest.raises(UsageError, match="last 2 batches"):
+        fit(brain, make_batches(6))
+
+
+# --- the average of the weights --------------------------------------------------
+
+
+def test_average_follows_the_formula(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl, ema_decay=0.75)
+    seen = []
+    step = brain.optimizers_step
+
+    def watched():
+        step()
+        seen.append(brain.detector.classifier.state_dict())
+        seen[-1] = {name: tensor.clone() for name, tensor in seen[-1].items()}
+
+    brain.optimizers_step = watched
+    fit(brain, make_batches(4))
+    average = brain.ema.module.classifier.state_dict()
+    for name, expected in seen[0].items():
+        for weights in seen[1:]:
+            expected = 0.75 * expected + 0.25 * weights[name]
+        torch.testing.assert_close(average[name], expected)
+
+
+def test_average_is_validated_and_is_the_result(tmp_path, tiny_ssl):
+    saver = AtomicCheckpointer(tmp_path)
+    detector_only = make_brain(tmp_path, tiny_ssl).detector
+    saver.add_recoverable("detector", detector_only)
+    brain = make_brain(tmp_path, tiny_ssl, checkpointer=saver, ema_decay=0.9)
+    saver.recoverables["detector"] = brain.detector
+    fit(brain, make_batches(5))
+    trained = brain.detector.classifier.state_dict()
+    trained = {name: tensor.clone() for name, tensor in trained.items()}
+    best = brain.recover_best()
+    result = brain.detector.eval()
+    batches = make_batches(3, first=1000)
+    logits = torch.cat([result(*batch.wav).detach() for batch in batches])
+    labels = torch.cat([torch.as_tensor(batch.label) for batch in batches])
+    loss = CrossEntropyLoss()(logits, labels).item()
+    assert loss == pytest.approx(best.meta["loss"], rel=1e-5)
+    assert not all(
+        torch.equal(tensor, result.classifier.state_dict()[name])
+        for name, tensor in trained.items()
+    )
+
+
+def test_impossible_average_is_refused(tmp_path, tiny_ssl):
+    with pytest.raises(UsageError, match="ema_decay is 1.5"):
+        make_brain(tmp_path, tiny_ssl, ema_decay=1.5)
+
+
+# --- what is not finite ------------------------------------------------------------
+
+
+def bad_brain(folder, ssl_source, bad_calls, **run_opts):
+    brain = make_brain(folder, ssl_source, run_opts)
+    brain.modules["loss"] = OnceBad(*bad_calls)
+    return brain
+
+
+def test_a_loss_that_is_no_number_changes_nothing(tmp_path, tiny_ssl, caplog):
+    batches = make_batches(4)
+    brain = bad_brain(tmp_path, tiny_ssl, [2])
+    weights = []
+    end = brain.on_fit_batch_end
+    brain.on_fit_batch_end = lambda *args: (
+        weights.append(encoder_weights(brain)),
+        end(*args),
+    )
+    fit(brain, batches)
+    changed = [
+        not all(map(torch.equal, one, other))
+        for one, other in zip(weights, weights[1:], strict=False)
+    ]
+    assert changed == [False, True, True]
+    assert all(torch.isfinite(tensor).all() for tensor in weights[-1])
+    [message] = [r.getMessage() for r in caplog.records if "left out" in r.getMessage()]
+    assert "epoch 1, batch 2" in message and "IDs: 1-0, 1-1." in message
+
+
+def test_too_many_of_them_end_the_run(tmp_path, tiny_ssl):
+    brain = bad_brain(tmp_path, tiny_ssl, [1, 3, 4], nonfinite_patience=2)
+    with pytest.raises(NonFiniteError, match=r"IDs: 3-0, 3-1\. Training ends here"):
+        fit(brain, make_batches(6))
+    assert brain.optimizer_step == 3
+
+
+def test_one_bad_batch_spoils_the_accumulated_step(tmp_path, tiny_ssl):
+    brain = bad_brain(tmp_path, tiny_ssl, [1], grad_accumulation_factor=2)
+    before = encoder_weights(brain)
+    fit(brain, make_batches(2))
+    assert all(map(torch.equal, before, encoder_weights(brain)))
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_bad_gradients_are_left_out(tmp_path, tiny_ssl, skip):
+    brain = make_brain(tmp_path, tiny_ssl, {"skip_nonfinite_grads": skip})
+    weight = brain.detector.classifier.parameters().__next__()
+    weight.register_hook(lambda gradient: gradient * torch.inf)
+    before = encoder_weights(brain)
+    fit(brain, make_batches(2))
+    assert all(map(torch.equal, before, encoder_weights(brain)))
+    # Only those that nobody has asked to pass over use up patience.
+    assert brain.nonfinite_count == (0 if skip else 2)
+
+
+def test_the_scaler_copes_with_overflow(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl, {"nonfinite_patience": 0})
+    brain.scaler = torch.GradScaler("cpu", init_scale=4.0)
+    factors = iter([torch.inf, 1.0])
+    weight = next(brain.detector.classifier.parameters())
+    weight.register_hook(lambda gradient: gradient * next(factors))
+    before = encoder_weights(brain)
+    fit(brain, make_batches(2))
+    assert brain.scaler.get_scale() == 2.0
+    assert not any(map(torch.equal, before, encoder_weights(brain)))
+
+
+def test_validation_names_trials_without_a_score(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl)
+    end = brain.on_stage_end
+
+    def spoilt(stage, *args):
+        if stage.name == "TRAIN":
+            torch.nn.init.constant_(next(brain.detector.parameters()), torch.nan)
+        end(stage, *args)
+
+    brain.on_stage_end = spoilt
+    with pytest.raises(NonFiniteError, match="6 of 6 validation trials.* 1000-0"):
+        fit(brain, make_batches(1))
+
+
+def test_no_number_is_never_the_best():
+    class Saved:
+        def __init__(self, **meta):
+            self.meta = meta
+
+    good, bad = Saved(EER=0.5, loss=1.0), Saved(EER=float("nan"), loss=float("nan"))
+    assert best_checkpoint(good) > best_checkpoint(bad)
+    assert best_checkpoint(good) > best_checkpoint(Saved())
+
+
+# --- memory and time ---------------------------------------------------------------
+
+
+def saved_bytes(encoder: SSLEncoder) -> int:
+    """Bytes that a forward pass keeps for the backward pass, weights left out."""
+    weights = {p.untyped_storage().data_ptr() for p in encoder.parameters()}
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        encoder(torch.randn(2, 16000))[0].sum()
+        return sum(kept.values())
+
+
+def test_frozen_extractor_keeps_nothing_also_with_checkpoints(tiny_ssl):
+    sizes = {}
+    for freeze in (False, True):
+        for checkpointing in (False, True):
+            encoder = SSLEncoder(
+                tiny_ssl,
+                freeze_feature_extractor=freeze,
+                gradient_checkpointing=checkpointing,
+            ).train()
+            sizes[freeze, checkpointing] = saved_bytes(encoder)
+    assert sizes[True, True] < sizes[True, False] < sizes[False, False] / 2
+    assert sizes[True, True] < sizes[False, True] / 2
+
+
+def test_frozen_extractor_leaves_other_gradients_as_they_are(tiny_ssl):
+    wav = torch.randn(2, 16000, generator=torch.Generator().manual_seed(0))
+    dropouts = dict.fromkeys(["hidden_dropout", "attention_dropout"], 0.0)
+    dropouts |= dict.fromkeys(["activation_dropout", "feat_proj_dropout"], 0.0)
+    gradients = []
+    for options in (
+        {},
+        {"freeze_feature_extractor": True, "gradient_checkpointing": True},
+    ):
+        encoder = SSLEncoder(tiny_ssl, config_overrides=dropouts, **options).train()
+        encoder(wav)[0].square().sum().backward()
+        gradients.append({n: p.grad for n, p in encoder.named_parameters()})
+    for name, gradient in gradients[1].items():
+        if "feature_extractor" in name:
+            assert gradient is None
+        else:
+            torch.testing.assert_close(gradient, gradients[0][name])
+
+
+def test_log_tells_throughput(tmp_path, tiny_ssl):
+    fit(make_brain(tmp_path, tiny_ssl), make_batches(4))
+    line = (tmp_path / "train_log.txt").read_text()
+    assert "train hours per hour: " in line
+    # Two items of 0.2 and 0.25 seconds: 0.05 of 0.5 is padding.
+    assert "train padding: 1.00e-01" in line
+
+
+@pytest.mark.parametrize("wait, messages", [(0.1, 0), (0.5, 1)])
+def test_waiting_for_data_is_told_once(caplog, wait, messages):
+    time = [0.0]
+    meter = Throughput(clock=lambda: time[0])
+    [batch] = make_batches(1)
+    for _ in range(60):
+        meter.batch_begins(batch)
+        time[0] += 1.0
+        meter.batch_ends()
+        time[0] += wait
+    assert meter.stats()["waiting"] == pytest.approx(wait / (1 + wait))
+    assert sum("--num_workers" in r.getMessage() for r in caplog.records) == messages
+
+
+def test_saving_is_not_waiting():
+    time = [0.0]
+    meter = Throughput(clock=lambda: time[0])
+    [batch] = make_batches(1)
+    for _ in range(3):
+        meter.batch_begins(batch)
+        time[0] += 1.0
+        meter.batch_ends()
+        time[0] += 9.0
+        meter.pause_ends()
+    assert meter.stats()["waiting"] == 0.0
+
+
+@pytest.mark.slow
+def test_compiled_detector_is_saved_under_its_own_names(
+    tmp_path, tiny_ssl, monkeypatch
+):
+    # TorchDynamo as always; without the minute that a C++ compiler takes.
+    eager = functools.partial(torch.compile, backend="eager")
+    monkeypatch.setattr(torch, "compile", eager)
+    options = {"compile": True, "compile_module_keys": ["detector"]}
+    brain = make_brain(tmp_path, tiny_ssl, options)
+    expected = brain.detector.state_dict().keys()
+    before = encoder_weights(brain)
+    fit(brain, make_batches(1))
+    assert isinstance(brain.modules.detector, torch._dynamo.OptimizedModule)
+    assert brain.detector.state_dict().keys() == expected
+    assert not any(map(torch.equal, before, encoder_weights(brain)))
+
+
+def test_layerdrop_among_several_processes_is_refused(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl)
+    brain.detector.encoder.model.config.layerdrop = 0.1
+    brain.distributed_launch = True  # as torchrun's variables say
+    with pytest.raises(UsageError, match="layerdrop is 0.1.*find_unused_parameters"):
+        fit(brain, make_batches(1))
