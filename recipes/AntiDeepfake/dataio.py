@@ -76,11 +76,17 @@ class PassDataset(DynamicItemDataset):
     ... )
     >>> dataset[5]
     {'id': 'b', 'pass_number': 2}
+    >>> [item["id"] for item in dataset]
+    ['a', 'b']
     """
 
     def __init__(self, data, dynamic_items=None, output_keys=None):
         with_pass = {key: {"pass_number": 0, **row} for key, row in data.items()}
         super().__init__(with_pass, dynamic_items, output_keys)
+
+    def __iter__(self):
+        """Give the items of the first pass; by index alone there would be no end."""
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index):
         """Compute the outputs of one item in one pass."""
