@@ -4,9 +4,11 @@ import functools
 import importlib
 import multiprocessing
 import os
+import re
 import signal
 from pathlib import Path
 
+import pytest
 import torch
 from helpers import ROOT, new_detector
 from speechbrain.dataio.batch import PaddedBatch
@@ -77,11 +79,13 @@ def encoder_weights(brain) -> list[torch.Tensor]:
 
 
 def with_options(folder: Path, **options) -> Path:
-    """The experiment of `helpers.training_command` with more keys."""
+    """The experiment of `helpers.training_command` with other values, or more keys."""
     text = open_experiment(ROOT / "hparams/posttrain_hubert.yaml").getvalue()
+    for key, value in options.items():
+        text = re.sub(rf"^{key}:.*\n", "", text, flags=re.MULTILINE)
+        text += f"{key}: {value}\n"
     path = Path(folder) / "experiment.yaml"
-    more = "".join(f"{key}: {value}\n" for key, value in options.items())
-    path.write_text(text + more)
+    path.write_text(text)
     return path
 
 
@@ -92,11 +96,13 @@ def start_training(arguments: list[str], kill_at: str | None = None, call: int =
 
 def start_process(target, *arguments):
     """Call a function in a process that has imported what training needs."""
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["train", "small_training", "two_processes"])
     process = context.Process(target=target, args=arguments)
-    process.start()
+    with pytest.MonkeyPatch.context() as patch:  # only for the server that it starts
+        places = [str(ROOT), str(ROOT / "tests")]
+        patch.setenv("PYTHONPATH", os.pathsep.join(places))
+        process.start()
     return process
 
 

@@ -30,9 +30,10 @@ def make_training_loader(hparams: dict):
         "augmentation": getattr(hparams["rawboost"], "augment", None),
         "seed": hparams["seed"],
     }
-    if hparams.get("train_shards"):
+    folder = hparams.get("train_shards")
+    if folder:
         shards = import_extra("recipes.AntiDeepfake.shards")
-        stored = shards.open_shards(hparams["train_shards"])
+        stored = shards.open_shards(folder)
         dataset = shards.make_shard_dataset(stored, **changes)
         return shards.shard_training_loader(dataset, **hparams["train_loader"])
     rows = read_trials(hparams["train_csv"])

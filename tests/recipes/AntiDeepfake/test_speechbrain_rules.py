@@ -49,7 +49,7 @@ def used_keys(script):
     """Keys that code takes from its experiment, and those that it looks for if any."""
     text = "\n".join(source(name) for name in USERS[script])
     required = re.findall(r'\bhparams\["(\w+)"\]|\bself\.hparams\.(\w+)', text)
-    optional = re.findall(r'(?:hparams, |\.get\()"(\w+)"', text)
+    optional = re.findall(r'(?:hparams, |\.get\(|_option\()"(\w+)"', text)
     return {one or other for one, other in required}, set(optional)
 
 
