@@ -140,7 +140,12 @@ def test_processes_stay_alike_with_every_option(tiny_ssl, tmp_path):
     assert min(one["encoder"]) > 0
     # Gradients are exchanged with every other batch only, also in the pause of the
     # encoder, when there are fewer of them.
-    assert one["events"] == ["batch", "batch", "exchange"] * 4
+    events = one["events"]
+    assert events.count("batch") == 8 and "exchange" in events
+    before = [
+        events[:i].count("batch") for i, e in enumerate(events) if e == "exchange"
+    ]
+    assert all(batches % 2 == 0 for batches in before)
 
 
 @pytest.mark.slow
