@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from scipy.optimize import minimize
 from data_prep.features import audit_features
 from data_prep.files import atomic_path
 from data_prep.manifest import UNKNOWN, ManifestError, read_manifest
+from data_prep.options import add_data_root, add_noprogressbar, add_workers
 
 # The one exception to the rule that data_prep does not import recipes: the EER must
 # be the same everywhere, and metrics.py needs NumPy only.
@@ -347,28 +347,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("manifests", nargs="+", metavar="MANIFEST", help="manifest to audit")
-    add(
-        "--data-root",
-        "--data_folder",
-        dest="data_folder",
-        metavar="DIR",
-        help="folder that $ROOT stands for",
-    )
+    add_data_root(parser)
     add(
         "--train",
         nargs="+",
         metavar="MANIFEST",
         help="learn directions and the combination from these",
     )
-    add(
-        "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes that read audio (default: %(default)s)",
-    )
+    add_workers(parser, "processes that read audio")
     add("--out", metavar="CSV", help="write the tables here, rates in [0, 1]")
-    add("--noprogressbar", action="store_true", help="show no progress bar")
+    add_noprogressbar(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import re
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from data_prep.leaks import (
     shared_findings,
 )
 from data_prep.manifest import UNKNOWN, ManifestError
+from data_prep.options import add_data_root, add_noprogressbar, add_workers
 from data_prep.table import FileCheck, ManifestTable, check_files
 
 __all__ = ["add_arguments", "check", "purpose_of", "run"]
@@ -207,28 +207,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="manifest, or folder of manifests")
-    add(
-        "--data-root",
-        "--data_folder",
-        dest="data_folder",
-        metavar="DIR",
-        help="folder that $ROOT stands for",
-    )
+    add_data_root(parser)
     add(
         "--decode",
         choices=("none", "headers", "all"),
         help="what to read of the audio (default: headers with --data-root, else none)",
     )
     add("--fingerprints", action="store_true", help="compare what lists sound like")
-    add(
-        "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes (default: %(default)s)",
-    )
+    add_workers(parser)
     add("--out", metavar="CSV", help="write all findings here")
-    add("--noprogressbar", action="store_true", help="show no progress bar")
+    add_noprogressbar(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from data_prep.corpora.base import Corpus, LayoutError, Option, Utterance
 from data_prep.corpora.tree import Tree
 from data_prep.manifest import UNKNOWN
+from data_prep.options import add_noprogressbar, add_workers
 from data_prep.prepare import prepare_corpus
 from data_prep.prepare_cli import report
 
@@ -234,14 +235,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much is for validation, between 0 and 1 (default: %(default)s)",
     )
     add("--attack-folders", action="store_true", help="folders of fakes are attacks")
-    add(
-        "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes that read headers (default: %(default)s)",
-    )
-    add("--noprogressbar", action="store_true", help="show no progress bar")
+    add_workers(parser, "processes that read headers")
+    add_noprogressbar(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -34,6 +33,7 @@ from data_prep.merge_rows import (
     require_apart,
 )
 from data_prep.merge_spec import ListSpec, MergeSpec, find_spec, read_spec
+from data_prep.options import add_noprogressbar, add_workers
 from data_prep.table import (
     FileCheck,
     ManifestTable,
@@ -279,14 +279,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on though test lists share audio with training lists",
     )
-    add(
-        "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes (default: %(default)s)",
-    )
-    add("--noprogressbar", action="store_true", help="show no progress bar")
+    add_workers(parser)
+    add_noprogressbar(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

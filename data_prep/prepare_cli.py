@@ -11,6 +11,7 @@ from pathlib import Path
 from data_prep.corpora import corpus_keys, find_corpus
 from data_prep.corpora.base import Corpus, LayoutError
 from data_prep.engine.rows import printable
+from data_prep.options import add_data_root, add_noprogressbar, add_workers, positive
 from data_prep.prepare import MODES, choose_options, find_folder, prepare_corpus
 
 __all__ = ["add_arguments", "report", "run"]
@@ -51,22 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CORPUS",
         help=f"keys of corpora (`python -m data_prep list`), or `{_ALL}`",
     )
-    add(
-        "--data-root",
-        "--data_folder",
+    add_data_root(
+        parser,
+        "folder that has the folders of the corpora in it; $ROOT in manifests",
         dest="data_root",
         required=True,
-        metavar="DIR",
-        help="folder that has the folders of the corpora in it; $ROOT in manifests",
     )
     add("--out", required=True, metavar="DIR", help="folder for the manifests")
-    add(
-        "--workers",
-        type=_positive,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes that read headers (default: %(default)s)",
-    )
+    add_workers(parser, "processes that read headers", type=positive)
     add(
         "--mode",
         choices=MODES,
@@ -81,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="option of a corpus; may be repeated",
     )
-    add("--noprogressbar", action="store_true", help="show no progress bar")
+    add_noprogressbar(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -278,10 +271,3 @@ def _nothing_there(absent: Mapping[str, str], data_root: str) -> str:
         f"{printable(_some(names, 8)) or 'nothing'}. Name the folder that has the "
         "folders of the corpora in it (`python -m data_prep list --layout` names them)."
     )
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("1 or more")
-    return number

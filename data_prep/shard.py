@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_prep.files import atomic_path
+from data_prep.options import add_data_root, add_noprogressbar, add_workers
 from data_prep.shards.audio import NATIVE
 from data_prep.shards.index import read_index, write_index
 from data_prep.shards.layout import FAILURES, INDEX, STATE
@@ -158,13 +158,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add = parser.add_argument
     add("manifests", nargs="*", metavar="MANIFEST", help="what to pack")
-    add(
-        "--data-root",
-        "--data_folder",
-        dest="data_folder",
-        metavar="DIR",
-        help="folder that $ROOT stands for",
-    )
+    add_data_root(parser)
     add("--out", required=True, metavar="DIR", help="folder of the shards")
     add(
         "--shard-size",
@@ -181,20 +175,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: 16000)",
     )
     add("--seed", type=int, default=0, metavar="S", help="of the order (default: 0)")
-    add(
-        "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes (default: %(default)s)",
-    )
+    add_workers(parser)
     add(
         "--verify",
         action="store_true",
         help="make nothing; check the shards in OUT against index.json: SHA-256, rows, "
         "and audio, which is decoded",
     )
-    add("--noprogressbar", action="store_true", help="show no progress bar")
+    add_noprogressbar(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

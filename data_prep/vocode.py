@@ -16,7 +16,6 @@ sources of its rate.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from tqdm import tqdm
 
 from data_prep.audio_info import AudioError
 from data_prep.manifest import ManifestError, read_manifest, write_manifest
+from data_prep.options import add_data_root, add_noprogressbar, add_workers, positive
 from data_prep.vocoders import VOCODERS, VocoderError, model_folder
 from data_prep.vocoders.base import weights_key
 from data_prep.vocoders.making import remove_leftovers
@@ -183,14 +183,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="one of the list below; may be given several times",
     )
-    add(
-        "--data-root",
-        "--data_folder",
-        dest="data_folder",
-        required=True,
-        metavar="DIR",
-        help="folder that $ROOT stands for",
-    )
+    add_data_root(parser, required=True)
     add("--out", required=True, metavar="DIR", help="folder for copies and manifests")
     add(
         "--weights",
@@ -199,13 +192,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]ID_OR_FOLDER",
         help="model of a vocoder (default: see the list; downloaded once)",
     )
-    add(
-        "--workers",
-        type=_positive,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes on the CPU, one thread each (default: %(default)s)",
-    )
+    add_workers(parser, "processes on the CPU, one thread each", type=positive)
     add(
         "--device",
         choices=("cpu", "cuda"),
@@ -233,7 +220,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="paths of the copies start below this folder of the data folder "
         "(default: below the data folder)",
     )
-    add("--noprogressbar", action="store_true", help="show no progress bar")
+    add_noprogressbar(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -336,10 +323,3 @@ def _weights_by_vocoder(values: Sequence[str], names: Sequence[str]) -> dict[str
             )
         named[name] = source
     return named
-
-
-def _positive(text: str) -> int:
-    """A whole number above 0, for argparse."""
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return value
