@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_prep.files import atomic_path
+from data_prep.files import atomic_path, file_digest
 from data_prep.lineage import SAME_AUDIO, load_lineage, overlaps
 from data_prep.lineage_facts import SPLITS
 from data_prep.manifest import ManifestError
@@ -35,11 +35,10 @@ from data_prep.merge_rows import (
 from data_prep.merge_spec import ListSpec, MergeSpec, find_spec, read_spec
 from data_prep.options import add_noprogressbar, add_workers
 from data_prep.table import (
-    FileCheck,
     ManifestTable,
     check_files,
-    file_digest,
     identifier,
+    require_sound,
 )
 
 __all__ = ["add_arguments", "merge", "run"]
@@ -96,7 +95,7 @@ def merge(
     paths = [path for found in files.values() for path in found]
     corpora = [corpus for corpus, found in files.items() for _ in found]
     checks = list(check_files(paths, workers, progressbar))
-    _require_sound(checks)
+    require_sound(checks, "Prepare these corpora again, or correct the files")
     with ManifestTable(out, checks, corpora, max(workers, 1)) as table:
         repeated = drop_duplicates(table)
         lists = choose(table, spec, corpora, seed, missing)
@@ -155,19 +154,6 @@ def _manifests_of(corpus: str, folder: Path) -> list[Path]:
     if corpus in load_lineage().nodes:
         return []
     return sorted(folder.glob("*.csv"))
-
-
-def _require_sound(checks: Sequence[FileCheck]) -> None:
-    """Raise ManifestError if a manifest has errors."""
-    problems = [problem for check in checks for problem in check.problems]
-    if problems:
-        count = len(problems) + sum(check.more for check in checks)
-        raise ManifestError(
-            "\n  ".join([f"{count} rows cannot be used:", *problems[:_EXAMPLES]])
-            + ("\n  ..." if count > _EXAMPLES else "")
-            + "\nPrepare these corpora again, or correct the files; `python -m "
-            "data_prep check` lists all."
-        )
 
 
 def _contamination(table: ManifestTable, lists: Sequence[ListSpec]) -> dict[str, list]:

@@ -8,7 +8,6 @@ sums, samples and orders of more rows than fit into memory are a query each.
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import NamedTuple
 import duckdb
 from tqdm import tqdm
 
+from data_prep.files import file_digest
 from data_prep.manifest import (
     COLUMNS,
     OPTIONAL_COLUMNS,
@@ -34,9 +34,9 @@ __all__ = [
     "ManifestTable",
     "check_file",
     "check_files",
-    "file_digest",
     "identifier",
     "literal",
+    "require_sound",
 ]
 
 #: What DuckDB may keep in memory; beyond, it writes to its folder. The process needs
@@ -44,7 +44,7 @@ __all__ = [
 MEMORY_LIMIT = "400MB"
 #: So many problems of one file are told one by one; the others are counted.
 MOST_PROBLEMS = 10_000
-_BLOCK = 1 << 20  # bytes
+_EXAMPLES = 5  # problems in a message
 
 
 class FileCheck(NamedTuple):
@@ -138,13 +138,24 @@ def check_files(
         yield from tqdm(found, "manifests", len(paths), disable=off)
 
 
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+def require_sound(checks: Sequence[FileCheck], remedy: str) -> None:
+    """Raise ManifestError if rows of manifests cannot be used.
+
+    Arguments
+    ---------
+    checks : list of FileCheck
+        What was found in the manifests.
+    remedy : str
+        What to do, as the message says it.
+    """
+    problems = [problem for check in checks for problem in check.problems]
+    if problems:
+        count = len(problems) + sum(check.more for check in checks)
+        raise ManifestError(
+            "\n  ".join([f"{count} rows cannot be used:", *problems[:_EXAMPLES]])
+            + ("\n  ..." if count > _EXAMPLES else "")
+            + f"\n{remedy}; `python -m data_prep check` lists all."
+        )
 
 
 def identifier(name: str) -> str:

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.files import atomic_path
+from data_prep.files import atomic_path, file_digest
 from data_prep.manifest import ManifestError
 from data_prep.shards.layout import FORMAT, INDEX, SECONDS
-from data_prep.table import file_digest
 
 __all__ = ["parse_index", "read_index", "write_index", "write_json"]
 

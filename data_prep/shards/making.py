@@ -13,12 +13,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from data_prep.audio_info import AudioError
-from data_prep.files import atomic_path
+from data_prep.files import atomic_path, file_digest
 from data_prep.shards.audio import store
 from data_prep.shards.index import write_json
 from data_prep.shards.layout import STATE, sample_key, shard_name
 from data_prep.shards.plan import ShardJob
-from data_prep.table import file_digest
 
 __all__ = ["make_shard", "make_shards"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from data_prep.manifest import ManifestError
 from data_prep.shards.audio import most_bytes
 from data_prep.shards.layout import FORMAT
-from data_prep.table import FileCheck, ManifestTable, identifier
+from data_prep.table import FileCheck, ManifestTable, identifier, require_sound
 
 __all__ = ["ShardJob", "check_ids", "check_sound", "plan_shards"]
 
@@ -101,14 +101,7 @@ def plan_shards(
 
 def check_sound(checks: Sequence[FileCheck]) -> None:
     """Raise ManifestError if a manifest has unusable rows, or none has any."""
-    problems = [problem for check in checks for problem in check.problems]
-    if problems:
-        count = len(problems) + sum(check.more for check in checks)
-        raise ManifestError(
-            "\n  ".join([f"{count} rows cannot be used:", *problems[:_EXAMPLES]])
-            + ("\n  ..." if count > _EXAMPLES else "")
-            + "\nCorrect the manifests; `python -m data_prep check` lists all."
-        )
+    require_sound(checks, "Correct the manifests")
     if not any(check.rows for check in checks):
         raise ManifestError(
             f"no rows in {', '.join(str(check.path) for check in checks)}: name other "

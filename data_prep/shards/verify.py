@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.audio_info import AudioError, read_audio
+from data_prep.files import file_digest
 from data_prep.manifest import ManifestError, check_row
 from data_prep.shards.index import read_index
 from data_prep.shards.layout import INDEX, SECONDS, audio_file, sample_key
-from data_prep.table import file_digest
 
 __all__ = ["verify_shards"]
 

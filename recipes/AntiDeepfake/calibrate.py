@@ -34,7 +34,6 @@ Used so, in Python; `score.py` writes raw scores as ever:
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -45,7 +44,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from data_prep.files import atomic_path
+from data_prep.files import atomic_path, file_digest
 from data_prep.manifest import UNKNOWN
 from recipes.AntiDeepfake.calibration import (
     CALIBRATION,
@@ -202,7 +201,7 @@ def _provenance(path: str | Path, table: pandas.DataFrame) -> dict:
     """What a score file is, without when and where."""
     facts = {
         "file": Path(path).name,
-        "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "sha256": file_digest(path),
         "real": int((table["Label"] == "real").sum()),
         "fake": int((table["Label"] == "fake").sum()),
     }

@@ -6,12 +6,11 @@ A score is written with as many digits as it takes to read the same number again
 from __future__ import annotations
 
 import csv
-import hashlib
 from pathlib import Path
 
 import pandas
 
-from data_prep.files import atomic_path
+from data_prep.files import atomic_path, file_digest
 from data_prep.manifest import resolve_path
 from recipes.AntiDeepfake.arena_meta import check_meta
 from recipes.AntiDeepfake.score_file import ScoreFileError, has_labels
@@ -66,7 +65,7 @@ def write_arena(
         check_meta(meta)
     path = Path(folder) / "scores.txt"
     _write_lines(table, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = file_digest(path)
     with atomic_path(path.with_name("scores.txt.sha256")) as temporary:
         temporary.write_text(f"{digest}  scores.txt\n")
     if meta is not None:

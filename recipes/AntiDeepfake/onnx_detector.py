@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import onnxruntime
 import torch
 
+from data_prep.files import file_digest
 from lobes.masking import absolute_lengths
 from recipes.AntiDeepfake.canary import check_canary
 from recipes.AntiDeepfake.dataio import SAMPLE_RATE
@@ -50,7 +50,7 @@ class OnnxDetector(FileScorer):
 
     def digest(self) -> str:
         """Digest of the file."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+        return file_digest(self.path)[:16]
 
     def logits(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None

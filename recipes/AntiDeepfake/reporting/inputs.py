@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from data_prep.files import file_digest
 from data_prep.manifest import UNKNOWN
 from recipes.AntiDeepfake.score_file import ScoreFileError, has_labels, read_scores
 from recipes.AntiDeepfake.tables import SLICES
@@ -230,7 +230,7 @@ def _read(source: Source, key: Sequence[Path] | None) -> ScoreSet:
     wanted = ("Corpus", "Recording", "Start", "Stop", "Proportion", "Path")
     missing = {*wanted, *SLICES.values()} - {*trials}
     trials = trials.assign(**dict.fromkeys(sorted(missing), UNKNOWN))
-    digest = hashlib.sha256(source.path.read_bytes()).hexdigest()
+    digest = file_digest(source.path)
     return ScoreSet(*source, digest, trials)
 
 
