@@ -44,6 +44,7 @@ def main(arguments: list[str]) -> int:
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
     sets = named_sets(hparams["test_csv"])
     detector = load_detector(hparams["detector"], run_opts)
+    digest, model = detector.digest(), ssl_model_name(hparams["detector"])
     tables, recordings, code = [], [], 0
     for name, manifest in sets.items():
         folder = Path(hparams["output_folder"]) / name
@@ -53,6 +54,7 @@ def main(arguments: list[str]) -> int:
             hparams["data_folder"],
             folder,
             key=f"precision {run_opts.precision}",
+            digest=digest,
             max_batch_length=hparams["max_batch_length"],
             num_workers=hparams["num_workers"],
             progressbar=show_progress(run_opts),
@@ -64,7 +66,7 @@ def main(arguments: list[str]) -> int:
         print(f"{name}\n{format_table(found.table)}\n")
         if found.recordings:
             print(f"{name}, recordings\n{format_table(found.recordings)}\n")
-        if published := format_published(name, ssl_model_name(hparams["detector"])):
+        if published := format_published(name, model):
             print(f"{published}\n")
         tables += [{"set": name, **row} for row in found.table]
         recordings += [{"set": name, **row} for row in found.recordings]

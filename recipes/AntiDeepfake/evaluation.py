@@ -17,6 +17,7 @@ from recipes.AntiDeepfake.contamination import notes_of_corpora
 from recipes.AntiDeepfake.file_scoring import FileScorer
 from recipes.AntiDeepfake.manifests import manifest_rows
 from recipes.AntiDeepfake.plots import plot_scores
+from recipes.AntiDeepfake.rows import column_texts
 from recipes.AntiDeepfake.score_file import read_scores
 from recipes.AntiDeepfake.score_log import ScoreLog, trials_digest
 from recipes.AntiDeepfake.scoring import Scored, write_scores
@@ -77,6 +78,7 @@ def score_set(
     data_folder: str | Path | None,
     folder: str | Path,
     key: str = "",
+    digest: str | None = None,
     **settings,
 ) -> tuple[ArrowRows, Scored]:
     """Score a test set, or what is left of it if that was stopped before.
@@ -93,6 +95,8 @@ def score_set(
         Scores are kept in `scored/` below it.
     key : str
         Whatever else the scores depend on, such as the precision.
+    digest : str, optional
+        `detector.digest()`, which reads all weights, where there are several sets.
     **settings
         As for `FileScorer.score_rows`.
 
@@ -104,7 +108,8 @@ def score_set(
         Of all processes together.
     """
     rows = manifest_rows(manifest)
-    key = f"detector {detector.digest()} trials {trials_digest(rows)} {key}".strip()
+    digest = digest or detector.digest()
+    key = f"detector {digest} trials {trials_digest(rows)} {key}".strip()
     log = ScoreLog(Path(folder) / "scored", key)
     return rows, detector.score_rows(rows, data_folder, log=log, **settings)
 
@@ -128,7 +133,8 @@ def contamination(
     """
     hparams = getattr(detector, "hparams", None)
     heard = trained_on(getattr(hparams, "lineage", {}))
-    return notes_of_corpora(((row["Corpus"], row["Proportion"]) for row in rows), heard)
+    parts = [column_texts(rows, name) for name in ("Corpus", "Proportion")]
+    return notes_of_corpora(zip(*parts, strict=True), heard)
 
 
 def report_set(
