@@ -8,23 +8,24 @@ the facts of that one, indented, so the whole descent can be read in the last ca
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data_prep.manifest import UNKNOWN, iter_rows
+from data_prep.manifest import LABELS, UNKNOWN
 from lobes.models import DETECTOR_LICENCE, MODELS, ModelInfo
 from recipes.AntiDeepfake.calibration import Calibration
+from recipes.AntiDeepfake.training_data import (
+    RELEASED,
+    STARTED_FROM,
+    TRAINING_DATA,
+    corpora_of,
+)
 
 __all__ = ["CARD", "calibrated_card", "model_card", "released_card"]
 
 CARD = "README.md"
 
-# Facts with these names are looked up before they are written.
-STARTED_FROM = "started from"
-TRAINING_DATA = "training data"
-LICENCE = "licence"
-RELEASED = "training corpora of the released detectors"
+LICENCE = "licence"  # looked up before it is written
 
 #: What the released detectors were post-trained on (56,371 hours of genuine speech and
 #: 18,282 of speech with artifacts), by their model cards.
@@ -74,7 +75,9 @@ or, in the repository that made it, with `DeepfakeDetector.from_hparams(source=.
 """
 
 
-def model_card(facts: Mapping[str, object]) -> str:
+def model_card(
+    facts: Mapping[str, object], counted: Mapping[str, Mapping] | None = None
+) -> str:
     """Write the model card of a detector.
 
     Arguments
@@ -84,6 +87,9 @@ def model_card(facts: Mapping[str, object]) -> str:
         to the front matter; of the manifests in `training data` the corpora are
         listed; the lineage of the detector folder in `started from` is repeated, and
         its licence holds on.
+    counted : dict, optional
+        What `training_data.corpora_of` gave for `training data`, if that is known: to
+        count them again takes minutes for millions of rows.
 
     Returns
     -------
@@ -101,7 +107,8 @@ def model_card(facts: Mapping[str, object]) -> str:
         if name == STARTED_FROM and value:
             lines += [f"  {line}" for line in _lineage(str(value))]
         if name == TRAINING_DATA:
-            lines += [f"  - {corpus}" for corpus in _corpora(value)]
+            known = corpora_of(value) if counted is None else counted
+            lines += [f"  - {corpus}" for corpus in _corpora(value, known)]
     # The one that was inherited, if no other is given.
     licences = re.findall(rf"^ *- {LICENCE}: (\S+)", "\n".join(lines), re.MULTILINE)
     licence = f"license: {licences[0]}\n" if licences else ""
@@ -193,16 +200,16 @@ def _lineage(source: str) -> list[str]:
     return []
 
 
-def _corpora(manifests: str | Path | Sequence[str | Path]) -> list[str]:
+def _corpora(
+    manifests: str | Path | Sequence[str | Path], counted: Mapping[str, Mapping]
+) -> list[str]:
     """What is in manifests, a line for each corpus; nothing if they are not there."""
     paths = [manifests] if isinstance(manifests, (str, Path)) else list(manifests)
     if not all(Path(path).is_file() for path in paths):
         return []
-    rows = (row for path in paths for _, row in iter_rows(Path(path)))
-    counts = Counter((row["Corpus"], row["Label"]) for row in rows)
-    names = dict.fromkeys(corpus for corpus, _ in counts)
-    return [
-        f"{'unnamed corpus' if name == UNKNOWN else name}: "
-        f"{counts[name, 'real']} real, {counts[name, 'fake']} fake"
-        for name in names
-    ]
+    lines = []
+    for name, splits in counted.items():
+        real, fake = (sum(s[label] for s in splits.values()) for label in LABELS)
+        name = "unnamed corpus" if name == UNKNOWN else name
+        lines.append(f"{name}: {real} real, {fake} fake")
+    return lines

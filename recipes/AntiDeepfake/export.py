@@ -86,10 +86,11 @@ def export_detector(
     parts = [detector.encoder, detector.pooling, detector.classifier, detector]
     kinds = [*map(type, parts), DetectorPretrainer]
     bundle = make_bundle(kind.__module__ for kind in kinds)
+    lineage = training_lineage(card)
     texts = {
-        HYPERPARAMS: _hyperparams(detector, bundle, training_lineage(card)),
+        HYPERPARAMS: _hyperparams(detector, bundle, lineage),
         INTERFACE_FILE: bundle.interface_file(),
-        CARD: model_card(card),
+        CARD: model_card(card, lineage.get("training_data")),
     }
     for name, text in texts.items():
         (unfinished / name).write_text(text, encoding="utf-8")

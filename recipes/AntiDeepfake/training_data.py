@@ -20,9 +20,20 @@ from pathlib import Path
 
 from data_prep.lineage import load_lineage
 from data_prep.manifest import UNKNOWN, iter_rows
-from recipes.AntiDeepfake.card import RELEASED, STARTED_FROM, TRAINING_DATA
 
-__all__ = ["corpora_of", "lineage_of", "training_lineage"]
+__all__ = [
+    "RELEASED",
+    "STARTED_FROM",
+    "TRAINING_DATA",
+    "corpora_of",
+    "lineage_of",
+    "training_lineage",
+]
+
+# Facts of a card (`card.model_card`) that are looked up.
+STARTED_FROM = "started from"
+TRAINING_DATA = "training data"
+RELEASED = "training corpora of the released detectors"
 
 _HYPERPARAMS = "hyperparams.yaml"
 
