@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from data_prep.corpora import corpus_keys, find_corpus
 from data_prep.corpora.base import ROLES, Corpus
 from data_prep.prepare import COMMON_OPTIONS
+from data_prep.text import align
 
 __all__ = ["add_arguments", "run"]
 
@@ -89,13 +90,7 @@ def _print_table(corpora: Sequence[Corpus]) -> None:
     for corpus in corpora:
         named = (corpus.key, corpus.name, corpus.role, *_hours(corpus))
         rows.append((*named, _short(corpus.licence, 24), _short(corpus.source, 60)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if 3 <= index <= 4 else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())
+    print(align(rows, right=(3, 4)))  # the hours
     print(
         "\nHours as the model card of the paper states them. In full, with folders and "
         "options:\npython -m data_prep list CORPUS --layout"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from data_prep.text import align
+
 __all__ = ["demo_table"]
 
 ZEROSHOT = "mini_zeroshot"
@@ -52,7 +54,7 @@ def _zeroshot(results: Path, seeds: Sequence[int], corpus: str, title: str) -> s
         found = _over_seeds([run[name] for run in runs])
         beside = _interval(trivial[name], "low", "high") if name in trivial else ""
         lines.append([name, row["real"], row["fake"], found, beside])
-    return f"{title}, EER %\n{_align(lines)}"
+    return f"{title}, EER %\n{align(lines)}"
 
 
 def _finetuned(results: Path, seeds: Sequence[int], names: Sequence[str]) -> str:
@@ -62,7 +64,7 @@ def _finetuned(results: Path, seeds: Sequence[int], names: Sequence[str]) -> str
         folders = [_finetuning_folder(results, name, seed) for seed in seeds]
         rows = [_metrics(one, TARGET)["all"] for one in folders]
         lines.append([name, _over_seeds(rows)])
-    return f"Fine-tuned on a few clips of the target domain, EER %\n{_align(lines)}"
+    return f"Fine-tuned on a few clips of the target domain, EER %\n{align(lines)}"
 
 
 def _by_seed(results: Path, seeds: Sequence[int], names: Sequence[str]) -> str:
@@ -76,9 +78,7 @@ def _by_seed(results: Path, seeds: Sequence[int], names: Sequence[str]) -> str:
         folders = [_finetuning_folder(results, name, seed) for name in names]
         cells += [_interval(_metrics(one, TARGET)["all"]) for one in folders]
         lines.append([str(seed), *cells])
-    return (
-        f"All test trials by seed (after fine-tuning: target), EER %\n{_align(lines)}"
-    )
+    return f"All test trials by seed (after fine-tuning: target), EER %\n{align(lines)}"
 
 
 def _finetuning_folder(results: Path, name: str, seed: int) -> Path:
@@ -118,13 +118,3 @@ def _interval(row: dict[str, str], low="eer_low", high="eer_high") -> str:
         return "one class only"
     rate, low, high = (100 * float(row[key]) for key in ("eer", low, high))
     return f"{rate:.1f} [{low:.1f}, {high:.1f}]"
-
-
-def _align(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(line, widths, strict=True)
-        ).rstrip()
-        for line in lines
-    )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from data_prep.files import atomic_path
 from data_prep.manifest import UNKNOWN
+from data_prep.text import align
 from recipes.AntiDeepfake.metrics import bootstrap_eer, cluster_bootstrap, summary
 
 __all__ = [
@@ -254,15 +255,8 @@ def format_table(table: Sequence[Mapping]) -> str:
         names = [name for name in names if name != "note"]
     lines = [[_PRINTED[name] for name in names]]
     lines += [[_cell(row[name]) for name in names] for row in table]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
-    texts = []
-    for line in lines:
-        cells = [
-            cell.ljust(width) if name in _LEFT else cell.rjust(width)
-            for name, cell, width in zip(names, line, widths, strict=True)
-        ]
-        texts.append("  ".join(cells).rstrip())
-    return "\n".join(texts)
+    right = [place for place, name in enumerate(names) if name not in _LEFT]
+    return align(lines, right)
 
 
 def _cell(value) -> str:

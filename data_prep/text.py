@@ -1,0 +1,38 @@
+"""Tables as text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+__all__ = ["align"]
+
+
+def align(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Lines of cells with the columns below one another.
+
+    Arguments
+    ---------
+    lines : list of list of str
+        As many cells in each.
+    right : collection of int
+        Columns, counted from 0, whose cells end below one another, as numbers do.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> print(align([["name", "rows"], ["a", "10"]], right=[1]))
+    name  rows
+    a       10
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = []
+    for line in lines:
+        cells = [
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        texts.append("  ".join(cells).rstrip())
+    return "\n".join(texts)
