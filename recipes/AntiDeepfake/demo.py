@@ -96,8 +96,9 @@ def _write_json(path: Path, value: dict) -> None:
 
 def _code() -> list[Path]:
     """The sources that training and evaluation run."""
-    places = [ROOT, ROOT / "lobes", ROOT / "recipes/AntiDeepfake"]
-    return sorted(file for place in places for file in place.glob("*.py"))
+    places = [ROOT / "lobes", ROOT / "recipes/AntiDeepfake"]  # with their packages
+    inside = (file for place in places for file in place.rglob("*.py"))
+    return sorted([*ROOT.glob("*.py"), *inside])
 
 
 def _fingerprint(command: Iterable[str], files: Iterable[Path]) -> str:
