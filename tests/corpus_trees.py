@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from data_prep.corpora import find_corpus
@@ -22,6 +23,29 @@ def write_audio(
     shape = (round(seconds * sample_rate), channels)
     soundfile.write(path, 0.1 * rng.standard_normal(shape), sample_rate)
     return path
+
+
+def write_m4a(path: Path, wav: np.ndarray, sample_rate: int, **options: str) -> Path:
+    """[channels, frames] as AAC in an MP4 container, whatever the name."""
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    layout = {1: "mono", 2: "stereo"}[len(wav)]
+    with av.open(str(path), "w", format="mp4", options=options) as container:
+        stream = container.add_stream("aac", rate=sample_rate, layout=layout)
+        for start in range(0, wav.shape[1], 1024):
+            block = np.ascontiguousarray(wav[:, start : start + 1024], np.float32)
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+            frame.sample_rate, frame.pts = sample_rate, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_noise_m4a(path: Path, seconds: float = 0.2, sample_rate: int = 16000) -> Path:
+    """Noise as mono AAC."""
+    rng = np.random.default_rng(0)
+    wav = 0.1 * rng.standard_normal((1, round(seconds * sample_rate)))
+    return write_m4a(path, wav, sample_rate)
 
 
 def write_text(path: Path, *lines: str, encoding: str = "utf-8") -> Path:

@@ -21,7 +21,9 @@ def train_together(folder, ssl_source, check) -> list[dict]:
     for run in runs:
         run.join(120)
         assert run.exitcode == 0
-    return [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
+    return [
+        torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)
+    ]
 
 
 def _work(folder, ssl_source, check, rank):

@@ -5,25 +5,11 @@ import builtins
 import numpy as np
 import pytest
 import soundfile
+from corpus_trees import write_m4a
 
 from data_prep.audio_info import AudioError, AudioInfo, audio_info, read_audio
 
 RATE = 44100
-
-
-def write_m4a(path, wav, rate=RATE, **options):
-    """Write [channels, frames] as AAC."""
-    av = pytest.importorskip("av", reason="PyAV is not installed")
-    layout = {1: "mono", 2: "stereo"}[len(wav)]
-    with av.open(str(path), "w", format="mp4", options=options) as container:
-        stream = container.add_stream("aac", rate=rate, layout=layout)
-        for start in range(0, wav.shape[1], 1024):
-            block = np.ascontiguousarray(wav[:, start : start + 1024], np.float32)
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
-            frame.sample_rate, frame.pts = rate, start
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 def forbid_av(monkeypatch):
@@ -47,7 +33,7 @@ def tones():
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.mp4", "a.dat"])
 def test_facts_and_samples(tmp_path, tones, name):
-    path = write_m4a(tmp_path / name, tones)
+    path = write_m4a(tmp_path / name, tones, RATE)
     assert audio_info(path) == AudioInfo(2 * RATE, RATE, 2, "AAC", 0)
     samples, rate = read_audio(path)
     assert (samples.shape, rate, samples.dtype) == ((2 * RATE, 2), RATE, np.float32)
@@ -56,7 +42,7 @@ def test_facts_and_samples(tmp_path, tones, name):
 
 
 def test_a_piece_is_the_slice_of_the_whole(tmp_path, tones):
-    path = write_m4a(tmp_path / "a.m4a", tones[:1])
+    path = write_m4a(tmp_path / "a.m4a", tones[:1], RATE)
     whole, _ = read_audio(path)
     piece, _ = read_audio(path, 0.5, 1.25)
     assert np.array_equal(piece, whole[RATE // 2 : RATE * 5 // 4])
@@ -66,7 +52,7 @@ def test_a_piece_is_the_slice_of_the_whole(tmp_path, tones):
 
 @pytest.mark.parametrize("options", [{}, {"movflags": "faststart"}])
 def test_a_truncated_file_is_noticed(tmp_path, tones, options):
-    path = write_m4a(tmp_path / "a.m4a", tones, **options)
+    path = write_m4a(tmp_path / "a.m4a", tones, RATE, **options)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(AudioError, match=r"a\.m4a: .*damaged"):

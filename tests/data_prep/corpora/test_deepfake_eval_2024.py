@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from corpus_checks import left_out
-from corpus_trees import prepare, write_audio, write_text
+from corpus_trees import prepare, write_audio, write_noise_m4a, write_text
 
 from data_prep.audio_info import audio_info, read_audio
 from data_prep.corpora.base import LayoutError
@@ -23,21 +23,6 @@ LINES = [
 ]
 
 
-def write_mp4(path, seconds, rate=16000):
-    """AAC in an MP4 container, whatever the name."""
-    av = pytest.importorskip("av", reason="PyAV is not installed")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = 0.1 * np.random.default_rng(0).standard_normal((1, round(seconds * rate)))
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("aac", rate=rate, layout="mono")
-        for start in range(0, noise.shape[1], 1024):
-            block = np.ascontiguousarray(noise[:, start : start + 1024], np.float32)
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = rate, start
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
 @pytest.fixture
 def root(tmp_path):
     """Four recordings: MP3, stereo WAV, MP4 named .dat, and one of neither class."""
@@ -45,7 +30,7 @@ def root(tmp_path):
     write_text(folder / KEY, HEADER, *LINES, encoding="utf-8-sig")
     write_audio(folder / "audio-data/abc.mp3", 2.3, 16000)
     write_audio(folder / "audio-data/def.wav", 0.9, 44100, channels=2)
-    write_mp4(folder / "audio-data/ghi.dat", 1.25)
+    write_noise_m4a(folder / "audio-data/ghi.dat", 1.25)
     write_audio(folder / "audio-data/jkl.flac", 0.5)
     return tmp_path / "data"
 
@@ -112,7 +97,7 @@ def test_original_mode_loses_what_the_scripts_lost(root):
     lines = [f"{name},2024-06-03,Real,,Train" for name in names]
     write_text(folder / KEY, HEADER, *LINES, *lines)
     for name in names[:2]:
-        write_mp4(folder / "audio-data" / name, 0.3)
+        write_noise_m4a(folder / "audio-data" / name, 0.3)
     fast = write_audio(folder / "audio-data/stu.wav", 0.3, 96000)
     fast.rename(fast.with_suffix(".mp3"))
     complete, _ = prepare("deepfake_eval_2024", root, lengths="1")

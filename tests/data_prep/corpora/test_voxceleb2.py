@@ -1,27 +1,12 @@
 """VoxCeleb2."""
 
-import numpy as np
 import pytest
 from corpus_checks import decided, left_out, mentions, skipped
-from corpus_trees import prepare, write_audio
+from corpus_trees import prepare, write_audio, write_noise_m4a
 
 from data_prep.corpora.base import LayoutError
 
 SPEECH = "dev/aac"
-
-
-def write_m4a(path, seconds=0.2, rate=16000):
-    """Noise as AAC, mono."""
-    av = pytest.importorskip("av", reason="PyAV is not installed")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    wav = 0.1 * np.random.default_rng(1).standard_normal((1, round(seconds * rate)))
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("aac", rate=rate, layout="mono")
-        block = av.AudioFrame.from_ndarray(wav.astype("f4"), "fltp", "mono")
-        block.sample_rate, block.pts = rate, 0
-        container.mux(stream.encode(block))
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.fixture
@@ -49,7 +34,7 @@ def test_rows(tmp_path, corpus):
 
 
 def test_the_released_form_is_read(tmp_path, corpus):
-    write_m4a(corpus / SPEECH / "id00003/EEEEEEEEEEE/00001.m4a")
+    write_noise_m4a(corpus / SPEECH / "id00003/EEEEEEEEEEE/00001.m4a")
     rows, summary = prepare("voxceleb2", tmp_path / "data")
     row = rows["VoxCeleb2-id00003-EEEEEEEEEEE-00001"]
     assert (row["AudioEncoding"], row["SampleRate"]) == ("AAC", "16000")
@@ -60,7 +45,7 @@ def test_the_released_form_is_read(tmp_path, corpus):
 def test_of_two_formats_the_converted_one_is_used_and_the_other_listed(
     tmp_path, corpus
 ):
-    write_m4a(corpus / SPEECH / "id00001/-AAA-BBB_CC/00146.m4a")
+    write_noise_m4a(corpus / SPEECH / "id00001/-AAA-BBB_CC/00146.m4a")
     write_audio(corpus / SPEECH / "id00002/DDDDDDDDDDD/00007.wav")
     rows, summary = prepare("voxceleb2", tmp_path / "data")
     paths = [row["Path"].rpartition("/")[2] for row in rows.values()]
@@ -74,7 +59,7 @@ def test_of_two_formats_the_converted_one_is_used_and_the_other_listed(
 
 
 def test_one_format_can_be_asked_for(tmp_path, corpus):
-    write_m4a(corpus / SPEECH / "id00001/-AAA-BBB_CC/00146.m4a")
+    write_noise_m4a(corpus / SPEECH / "id00001/-AAA-BBB_CC/00146.m4a")
     for wanted in ("m4a", "wav", "flac"):
         rows, summary = prepare("voxceleb2", tmp_path / "data", format=wanted)
         (row,) = rows.values()
