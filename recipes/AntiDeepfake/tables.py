@@ -21,17 +21,22 @@ from recipes.AntiDeepfake.metrics import bootstrap_eer, cluster_bootstrap, summa
 __all__ = [
     "AGGREGATES",
     "FEW_TRIALS",
+    "ONE_RECORDING",
     "RESAMPLES",
     "SLICES",
     "by_recording",
     "format_table",
+    "has_one_recording",
     "metrics_table",
+    "shares_recordings",
     "write_table",
 ]
 
 RESAMPLES = 1000
 #: With fewer trials of a class than this, a slice is marked.
 FEW_TRIALS = 50
+#: A note begins with it where recordings cannot be resampled.
+ONE_RECORDING = "one recording only of a class"
 #: A column with more values than this is no slicing but a list of cases.
 MOST_SLICES = 200
 #: How the scores of the pieces of a recording become one.
@@ -220,9 +225,9 @@ def _measure(trials: pandas.DataFrame, threshold: float) -> dict:
     fewest = min(row["real"], row["fake"])
     if not fewest:
         return row | {"note": "one class only"}
-    shared = _shares_recordings(clusters)
-    if shared and min(len(set(clusters[labels == label])) for label in (0, 1)) < 2:
-        return row | {"note": "one recording only of a class: no interval"}
+    shared = shares_recordings(clusters)
+    if shared and has_one_recording(clusters, labels):
+        return row | {"note": f"{ONE_RECORDING}: no interval"}
     row["interval"] = "recordings" if shared else "trials"
     if shared:
         low, high = cluster_bootstrap(scores, labels, clusters, resamples=RESAMPLES)
@@ -234,9 +239,14 @@ def _measure(trials: pandas.DataFrame, threshold: float) -> dict:
     return row
 
 
-def _shares_recordings(recordings: NDArray) -> bool:
+def shares_recordings(recordings: NDArray) -> bool:
     """Whether every trial has a recording, and some have the same one."""
     return not (recordings == UNKNOWN).any() and len(set(recordings)) < len(recordings)
+
+
+def has_one_recording(recordings: NDArray, labels: NDArray) -> bool:
+    """Whether a class (1 real, 0 fake) is all in one recording: none can be drawn."""
+    return any(len(set(recordings[labels == label])) < 2 for label in (0, 1))
 
 
 def format_table(table: Sequence[Mapping]) -> str:

@@ -7,10 +7,14 @@ from itertools import combinations
 
 import numpy as np
 
-from data_prep.manifest import UNKNOWN
 from recipes.AntiDeepfake.metrics import compare, holm
 from recipes.AntiDeepfake.reporting.inputs import ScoreSet
-from recipes.AntiDeepfake.tables import RESAMPLES
+from recipes.AntiDeepfake.tables import (
+    ONE_RECORDING,
+    RESAMPLES,
+    has_one_recording,
+    shares_recordings,
+)
 
 __all__ = ["NOT_COMPARED", "compare_systems"]
 
@@ -60,9 +64,11 @@ def _compare(first: ScoreSet, second: ScoreSet) -> dict:
     if note or not first.has_both:
         return row | {"note": note or "one class only"}
     other = second.trials.set_index("ID")["Score"].loc[first.trials["ID"]].to_numpy()
-    recordings = first.trials["Recording"]
-    shared = not (recordings == UNKNOWN).any() and not recordings.is_unique
-    clusters = recordings.to_numpy() if shared else None
+    recordings = first.trials["Recording"].to_numpy()
+    shared = shares_recordings(recordings)
+    if shared and has_one_recording(recordings, first.labels):
+        return row | {"note": ONE_RECORDING}
+    clusters = recordings if shared else None
     found = compare(first.scores, other, first.labels, clusters, resamples=RESAMPLES)
     return row | {
         "eer_a": found.value_a,

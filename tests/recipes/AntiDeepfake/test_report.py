@@ -193,6 +193,18 @@ def test_systems_are_compared_by_id_not_by_order(two):
     assert shown["finding"] == "ours is better"
 
 
+def test_one_recording_of_a_class_is_noted_not_compared(tmp_path):
+    for seed, system in enumerate(("one", "two")):
+        table = trials(seed)
+        table.loc[table["Label"] == "real", "Recording"] = "r"
+        write(tmp_path, system, "home", table)
+    out = tmp_path / "out"
+    assert run(tmp_path / "one", tmp_path / "two", "--out", out) == 0
+    (row,) = csv.DictReader((out / "comparison.csv").open())
+    assert row["note"].startswith("one recording only of a class")
+    assert "one recording only of a class" in page_of(out)
+
+
 def test_other_trials_are_not_compared_and_the_exit_code_says_so(two, capsys):
     write(two, "theirs", "itw", trials(2)[1:])
     assert run(two / "ours", two / "theirs", "--out", two / "out") == 1
