@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from data_prep.findings import ERROR, WARNING, Finding
-from data_prep.lineage import SAME_AUDIO, SHARED_SOURCE, overlaps
-from data_prep.lineage_facts import SPLITS
+from data_prep.lineage import SAME_AUDIO, SHARED_SOURCE, overlaps, part_of
 from data_prep.table import ManifestTable, identifier, literal
 
 __all__ = [
@@ -163,7 +162,7 @@ def lineage_findings(table: ManifestTable) -> Iterator[Finding]:
         'SELECT "group", purpose, Corpus, Proportion, min(file) FROM rows '
         "JOIN members USING (file) WHERE purpose <> '-' GROUP BY ALL ORDER BY ALL"
     ):
-        name = f"{corpus}:{split}" if split in SPLITS else corpus
+        name = part_of(corpus, split)
         if corpus not in ("", "-"):
             path = str(table.checks[file].path)
             lists.setdefault((group, purpose), {})[name] = path

@@ -27,6 +27,7 @@ __all__ = [
     "contamination_notes",
     "load_lineage",
     "overlaps",
+    "part_of",
     "sources",
     "trained_on",
 ]
@@ -234,6 +235,17 @@ def load_lineage(path: str | Path = _FILE) -> Lineage:
     'LJSpeech'
     """
     return Lineage(*read_facts(path))
+
+
+def part_of(corpus: str, split: str) -> str:
+    """How a part of a corpus is named here, from two columns of its manifest.
+
+    Example
+    -------
+    >>> part_of("DECRO", "train"), part_of("MyData", "fold 3")
+    ('DECRO:train', 'MyData')
+    """
+    return f"{corpus}:{split}" if split in SPLITS else corpus
 
 
 def sources(corpus: str) -> list[str]:

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import yaml
 
+from data_prep import manifest
+
 __all__ = ["KINDS", "SPLITS", "Derivation", "Node", "read_facts"]
 
 #: How a corpus may be related to its source, the closest first.
 KINDS = ("same audio", "re-synthesised", "same domain")
-SPLITS = frozenset(("train", "valid", "test", "-"))
+SPLITS = frozenset(manifest.SPLITS)
 _SAME = "same"
 
 

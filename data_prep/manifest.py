@@ -17,6 +17,7 @@ __all__ = [
     "COLUMNS",
     "OPTIONAL_COLUMNS",
     "ROOT",
+    "SPLITS",
     "UNKNOWN",
     "ManifestError",
     "check_row",
@@ -43,6 +44,7 @@ COLUMNS = (
 OPTIONAL_COLUMNS = ("Start", "Stop", "Corpus", "Recording")
 LABELS = ("real", "fake")
 UNKNOWN = "-"
+SPLITS = ("train", "valid", "test", UNKNOWN)  # of the column Proportion
 ROOT = "$ROOT/"
 
 

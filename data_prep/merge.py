@@ -22,8 +22,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_prep.files import atomic_path, file_digest
-from data_prep.lineage import SAME_AUDIO, load_lineage, overlaps
-from data_prep.lineage_facts import SPLITS
+from data_prep.lineage import SAME_AUDIO, load_lineage, overlaps, part_of
 from data_prep.manifest import ManifestError
 from data_prep.merge_rows import (
     MICROSECONDS,
@@ -163,7 +162,7 @@ def _contamination(table: ManifestTable, lists: Sequence[ListSpec]) -> dict[str,
         "SELECT list, Corpus, Proportion FROM chosen JOIN rows ON rows.rowid = row "
         "GROUP BY ALL ORDER BY ALL"
     ):
-        name = f"{corpus}:{split}" if split in SPLITS else corpus
+        name = part_of(corpus, split)
         members[lists[number].purpose].append(name)
     return {
         purpose: [

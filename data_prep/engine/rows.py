@@ -8,11 +8,10 @@ from typing import NamedTuple
 from data_prep.corpora.base import Corpus, LayoutError, Utterance
 from data_prep.headers import Facts
 from data_prep.languages import is_language
-from data_prep.manifest import COLUMNS, LABELS, ROOT, UNKNOWN
+from data_prep.manifest import COLUMNS, LABELS, ROOT, SPLITS, UNKNOWN
 
 __all__ = ["Group", "Record", "RowError", "RowMaker", "printable"]
 
-SPLITS = ("train", "valid", "test", UNKNOWN)
 # What cannot stand in a manifest: control characters and line ends, `$`, which
 # SpeechBrain replaces, and what is left of names that are not UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029$\ud800-\udfff]")

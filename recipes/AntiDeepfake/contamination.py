@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from data_prep.lineage import contamination_notes
+from data_prep.lineage import contamination_notes, part_of
 from data_prep.manifest import UNKNOWN
 
 __all__ = ["notes_of_corpora"]
-
-_SPLITS = ("train", "valid", "test")
 
 
 def notes_of_corpora(
@@ -37,7 +35,8 @@ def notes_of_corpora(
     names = {}
     for corpus, split in dict.fromkeys(test_parts):
         if corpus != UNKNOWN:
-            names[f"{corpus}:{split}" if split in _SPLITS else corpus] = corpus
+            # Without a split of its own, a test set may hold any part of its corpus.
+            names[corpus if split == UNKNOWN else part_of(corpus, split)] = corpus
     notes: dict[str, list[str]] = {}
     for name, note in contamination_notes(names, training_corpora).items():
         notes.setdefault(names[name], []).append(f"training data: {note}")
