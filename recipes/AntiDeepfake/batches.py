@@ -127,9 +127,12 @@ class Buckets:
             sizes = np.minimum(sizes, max_batch_items)
         # Items in a full batch of each class.
         self.sizes = np.append(sizes, 1)
-        classes = np.searchsorted(boundaries, np.asarray(lengths))
-        # The fewer bytes, the faster they are sorted.
-        self.classes = classes.astype(np.min_scalar_type(len(boundaries)))
+        lengths = np.asarray(lengths)
+        # The fewer bytes, the faster they are sorted. For the few boundaries that there
+        # are, comparing all lengths takes a tenth of the time of `np.searchsorted`.
+        self.classes = np.zeros(lengths.shape, np.min_scalar_type(len(boundaries)))
+        for boundary in boundaries:
+            self.classes += lengths > boundary
 
     def count(self) -> int:
         """Number of batches of a pass in which every item occurs once."""
