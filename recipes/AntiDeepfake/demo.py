@@ -28,6 +28,7 @@ from recipes.AntiDeepfake.demo_table import demo_table
 __all__ = ["Stage", "main"]
 
 ROOT = Path(__file__).resolve().parents[2]
+BASES = ("blocks/posttrain.yaml", "posttrain_mini.yaml")
 CLIPS = 48
 TESTS = ("zeroshot_test", "target_test")
 # Name of a fine-tuning run -> whether it starts from the post-trained detector, and
@@ -179,8 +180,8 @@ class Demo:
         self.evaluate(folder / "detector", folder / "eval", TESTS[1:])
 
     def train(self, yaml: Path, options, folder: Path, inputs: list[Path]) -> None:
-        """Run train.py; the YAML and its block are inputs as well."""
-        yamls = [ROOT / yaml, ROOT / "hparams/blocks/detector_mini.yaml"]
+        """Run train.py; the YAML and its bases are inputs as well."""
+        yamls = [ROOT / yaml, *(ROOT / "hparams" / base for base in BASES)]
         Stage(["train.py", str(yaml), *options], folder, [*inputs, *yamls]).run()
 
     def evaluate(self, detector: Path, folder: Path, tests: Sequence[str]) -> None:

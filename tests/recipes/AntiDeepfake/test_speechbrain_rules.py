@@ -139,7 +139,7 @@ class TestKeys:
         assert used and used <= set(declared)
 
     def test_what_is_wrong_is_found(self, tmp_path):
-        text = (ROOT / "hparams" / "posttrain_mini.yaml").read_text()
+        text = open_experiment(ROOT / "hparams" / "posttrain_mini.yaml").getvalue()
         text = text.replace("train_csv: ", "train_list: ", 1)
         text = text.replace("<train_csv>", "<train_list>").replace("seed: 0", "x: 0", 1)
         (tmp_path / "odd.yaml").write_text(f"{text}\nleft_over: 1\n")
