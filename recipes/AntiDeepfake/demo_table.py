@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -117,4 +118,5 @@ def _interval(row: dict[str, str], low="eer_low", high="eer_high") -> str:
     if row["eer"] == "nan":
         return "one class only"
     rate, low, high = (100 * float(row[key]) for key in ("eer", low, high))
-    return f"{rate:.1f} [{low:.1f}, {high:.1f}]"
+    # Nothing can be drawn again where a class is all in one recording.
+    return f"{rate:.1f} [n/a]" if isnan(low) else f"{rate:.1f} [{low:.1f}, {high:.1f}]"

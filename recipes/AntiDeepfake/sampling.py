@@ -105,12 +105,13 @@ class EndlessBatchSampler(torch.utils.data.Sampler):
         self.buckets = Buckets(lengths, boundaries, max_batch_length, max_batch_items)
         self.seed = seed
         self.balance = balance
+        #: Batches that all processes together have had already.
         self.first_batch = 0
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Give this process's batches, from its `first_batch`-th on, for ever."""
+        """Give this process's batches of those after `first_batch`, for ever."""
         rank, world = process_rank()
-        upcoming = rank + self.first_batch * world
+        upcoming = self.first_batch + rank
         pass_number = 0
         if self.balance is None:
             # All passes have equally many batches, so earlier ones need not be made.
@@ -143,26 +144,51 @@ class EndlessBatchSampler(torch.utils.data.Sampler):
 
 @register_checkpoint_hooks
 class ResumableLoopedLoader(LoopedLoader):
-    """A nominal epoch over an endless loader that resumes at the exact batch.
+    """A nominal epoch over an endless stream of batches that resumes at the exact one.
 
-    SpeechBrain's `LoopedLoader` restores its counts, but starts the data again
-    from the beginning; this one also moves the sampler to where the run was.
+    SpeechBrain's `LoopedLoader` restores its counts, but starts the data again from the
+    beginning; this one also moves the stream to where the run was. Another number of
+    processes goes on with the same stream.
+
+    Arguments
+    ---------
+    loader : torch.utils.data.DataLoader
+        Gives the batches of this process.
+    epoch_length : int
+        Batches of each process in a nominal epoch.
+    stream : EndlessBatchSampler
+        What the loader takes batches from: `first_batch` is set here.
     """
+
+    def __init__(
+        self,
+        loader: torch.utils.data.DataLoader,
+        epoch_length: int,
+        stream: EndlessBatchSampler,
+    ):
+        super().__init__(loader, epoch_length)
+        self.stream = stream
+        self._resumed_at = 0  # in `total_steps`
 
     # The hooks are repeated here because SpeechBrain registers them by class.
     @mark_as_saver
     def save(self, path):
-        """Save the counts."""
+        """Save the counts, and how many batches all processes have had."""
         super().save(path)
+        steps = self.total_steps - self._resumed_at
+        with open(path, "a", encoding="utf-8") as file:
+            print(self.stream.first_batch + steps * process_rank()[1], file=file)
 
     @mark_as_loader
     def load(self, path, end_of_epoch=True):
-        """Restore the counts and move the sampler."""
+        """Restore the counts and move the stream."""
         if self.iterator is not None:
             # Loaded after training, to get the best model: data stay where they are.
             return
         super().load(path, end_of_epoch)
-        self.loader.batch_sampler.first_batch = self.total_steps
+        self._resumed_at = self.total_steps
+        with open(path, encoding="utf-8") as file:
+            self.stream.first_batch = int(file.read().splitlines()[3])
 
 
 def training_loader(
@@ -219,7 +245,7 @@ def training_loader(
         balance=None if balance is None else _balance(dataset, **balance),
     )
     loader = make_dataloader(dataset, batch_sampler=sampler, **loader_kwargs)
-    return ResumableLoopedLoader(loader, valid_interval)
+    return ResumableLoopedLoader(loader, valid_interval, sampler)
 
 
 def _balance(dataset: PassDataset, columns: Sequence[str], alpha: float) -> Balance:

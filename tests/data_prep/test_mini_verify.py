@@ -19,6 +19,7 @@ from data_prep.mini.state import (
     write_stamp,
 )
 from data_prep.mini.verify import verify_corpus
+from recipes.AntiDeepfake.arrow_rows import open_manifest
 
 ITEMS = list_items(TINY, seed=0)
 
@@ -205,6 +206,9 @@ def test_a_complete_folder_is_recognised_until_something_changes(corpus):
     assert not is_complete(corpus, key)
     write_stamp(corpus, key)
     assert is_complete(corpus, key)
+    open_manifest(corpus / "manifests" / "zeroshot_test.csv")
+    assert (corpus / "manifests" / "zeroshot_test.csv.arrow").exists()
+    assert is_complete(corpus, key), "maps of manifests are no damage"
     assert not is_complete(corpus, request_key(TINY, 1, {"engine": "1"}))
     assert not is_complete(corpus, request_key(TINY, 0, {"engine": "2"}))
     (corpus / ITEMS[0].path).write_bytes(b"damaged")

@@ -70,6 +70,7 @@ def write_metrics(folder, eer):
         for corpus in ("mini_zeroshot", "mini_target"):
             writer.writerow([corpus, "all", 9, 8, eer, eer - 0.05, eer + 0.05])
             writer.writerow([corpus, "language CS", 9, 0, "nan", "nan", "nan"])
+            writer.writerow([corpus, "language IT", 9, 1, eer, "nan", "nan"])
 
 
 def write_audit(folder):
@@ -92,6 +93,7 @@ def test_table_of_one_seed_has_intervals(tmp_path):
     assert ["all", "9", "8", "20.0 [15.0, 25.0]", "33.0 [30.0, 36.0]"] in rows
     assert ["all", "9", "8", "20.0 [15.0, 25.0]", "44.0 [40.0, 48.0]"] in rows
     assert ["language CS", "9", "0", "one class only"] in rows
+    assert ["language IT", "9", "1", "20.0 [n/a]"] in rows
     assert ["original, frozen", "30.0 [25.0, 35.0]"] in rows
 
 

@@ -52,7 +52,8 @@ def test_starting_later_gives_the_same_stream(start):
 
 @pytest.mark.parametrize("first_batch", [0, 11])
 def test_processes_share_one_stream(monkeypatch, first_batch):
-    expected = list(islice(EndlessBatchSampler(LENGTHS, 40.0), 90))[3 * first_batch :]
+    expected = list(islice(EndlessBatchSampler(LENGTHS, 40.0), 90))
+    expected = expected[first_batch : first_batch + 60]
     shares = []
     for rank in range(3):
         monkeypatch.setattr(sampling, "process_rank", lambda rank=rank: (rank, 3))
@@ -111,6 +112,25 @@ def test_loader_resumes_at_the_exact_batch(tmp_path, workers):
     resumed = make()
     resumed.load(tmp_path / "loader", end_of_epoch=False)
     assert begun + read(resumed, 3) == expected
+
+
+def test_a_run_goes_on_with_other_processes(tmp_path, monkeypatch):
+    def share(rank, world, steps, start=None):
+        """What a process gets in some steps from a checkpoint on."""
+        monkeypatch.setattr(sampling, "process_rank", lambda: (rank, world))
+        loader = training_loader(numbers(), 12, 6.0, 3.0, seed=1)
+        if start is not None:
+            loader.load(tmp_path / start, end_of_epoch=False)
+        seen = [next_ids(loader) for _ in range(steps)]
+        loader.save(tmp_path / f"{world} of {steps}")
+        return seen
+
+    expected = read(training_loader(numbers(), 12, 6.0, 3.0, seed=1), 1)
+    two = [share(rank, 2, 3) for rank in range(2)]
+    three = [share(rank, 3, 1, "2 of 3") for rank in range(3)]
+    alone = share(0, 1, 3, "3 of 1")
+    parts = [*zip(*two, strict=True), *zip(*three, strict=True), alone]
+    assert [batch for part in parts for batch in part] == expected
 
 
 def next_ids(loader):
