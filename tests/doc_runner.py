@@ -6,7 +6,8 @@ Blocks of `sh` are commands of the project, which run in this process, because P
 is slow to import. Blocks of `python` share one name space. A block whose first line is
 a comment with the name of a file is written there. CHANGES.json has
 
-    replace   list of [old, new]: what is replaced in a block before it runs
+    replace   list of [old, new]: what is replaced in a block before it runs, but not
+              where it continues a word (`/data` in `tests/data_prep`)
     append    list of [beginning, {option: value}]: options of commands that begin so,
               unless the command has them itself
 """
@@ -20,11 +21,14 @@ import json
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w/.-]+\.(?:py|yaml))\n")
+#: Modules that want a process of their own, or take over the one they are in.
+APART = ("pytest", "ruff")
 
 
 def main() -> None:
@@ -33,7 +37,7 @@ def main() -> None:
     names: dict = {"__name__": "documentation"}
     for kind, text in BLOCK.findall(document.read_text(encoding="utf-8")):
         for old, new in changes["replace"]:
-            text = text.replace(old, new)
+            text = re.sub(rf"(?<!\w){re.escape(old)}", lambda _, new=new: new, text)
         if found := FILE.match(text):
             Path(found[1]).parent.mkdir(parents=True, exist_ok=True)
             Path(found[1]).write_text(text, encoding="utf-8")
@@ -74,6 +78,8 @@ def run_command(line: str, changes: dict) -> None:
 def run(arguments: list[str]) -> int:
     """Run `-m module ...` or `file ...` as the interpreter would."""
     module = arguments[0] == "-m"
+    if module and arguments[1] in APART:
+        return subprocess.run([sys.executable, *arguments]).returncode
     sys.argv = arguments[1:] if module else arguments
     how = runpy.run_module if module else runpy.run_path
     try:

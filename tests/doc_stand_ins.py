@@ -17,6 +17,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 CHECKPOINT = ROOT / "tests/lobes/checkpoints/w2v_large"
 _CODE = ("train.py", "evaluate.py", "score.py", "convert.py")
 _PACKAGES = ("data_prep", "lobes", "recipes", "hparams", "docs")
+# What those who change the project need besides.
+_DEVELOPMENT = ("tests", "benchmarks", "pyproject.toml", "CONTRIBUTING.md")
 _NORM = "_16k.wav_norm.wav_mono.wav_silence.wav"
 _seeds = count()
 
@@ -30,6 +32,16 @@ def copy_project(folder: Path) -> Path:
         ignored = shutil.ignore_patterns("__pycache__", "*.png")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     return folder
+
+
+def development_files(folder: Path) -> None:
+    """Add the tests and the settings of their tools to a copy of the project."""
+    for name in _DEVELOPMENT:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "tmp")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, folder)
 
 
 def sound(path: Path, fake: bool, seconds: float = 0.8, rate: int = RATE) -> None:

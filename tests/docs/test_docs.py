@@ -12,7 +12,12 @@ import pytest
 from helpers import ROOT
 
 RUNNER = ROOT / "tests/doc_runner.py"
-DOCUMENTS = ("docs/tutorial.md", "docs/extend.md", "recipes/AntiDeepfake/README.md")
+PAGES = (
+    *("README.md", "CONTRIBUTING.md", "recipes/AntiDeepfake/README.md"),
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+)
+# Names files of SpeechBrain's tree.
+ELSEWHERE = "docs/speechbrain.md"
 FEW_STEPS = {
     "--total_steps": "4",
     "--valid_interval": "2",
@@ -84,6 +89,7 @@ def test_tutorial(project):
     short = [
         ["--total_steps 2000 --valid_interval 200 --warmup_steps 200", ""],
         ["--lr 0.000001 ", ""],
+        ["--lr 0.001 --total_steps 500 --valid_interval 100 --warmup_steps 50", ""],
     ]
     printed = run_document(
         project,
@@ -100,6 +106,7 @@ def test_tutorial(project):
     rows = (project / "scores.csv").read_text().splitlines()
     assert rows[0] == "ID,Score,LogitFake,LogitReal" and len(rows) == 13
     assert (project / "drift/drift.json").is_file()
+    assert '200 {"label": ' in printed and '422 {"error": ' in printed
 
 
 @pytest.mark.slow
@@ -143,7 +150,14 @@ def test_recipe(project):
     assert "(released); " in measured[0] and "(seed-1986)" in measured[0]
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.slow
+def test_contributing(project):
+    stand_ins.development_files(project)
+    (project / "results").mkdir()
+    run_document(project, "CONTRIBUTING.md")
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text)
@@ -152,13 +166,27 @@ def test_links_lead_somewhere(name):
     ] == []
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", [page for page in PAGES if page != ELSEWHERE])
 def test_files_that_are_named_exist(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     named = re.findall(
         r"`((?:hparams|lobes|data_prep|recipes|tests|docs)/[\w./-]+\.\w+)`", text
     )
-    assert named and [one for one in named if not (ROOT / one).exists()] == []
+    assert [one for one in named if not (ROOT / one).exists()] == []
+
+
+def test_what_is_said_of_others_names_the_version_that_was_read():
+    text = (ROOT / "docs/peers.md").read_text(encoding="utf-8")
+    files = re.findall(r"https://github\.com/[\w.-]+/[\w.-]+/blob/([^/)]+)/", text)
+    assert len(files) > 10
+    assert [one for one in files if not re.fullmatch("[0-9a-f]{7,40}", one)] == []
+
+
+def test_the_comparison_with_others_has_all_cells():
+    text = (ROOT / "docs/peers.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\|.*\|$", text, re.M)
+    assert len({row.count("|") for row in rows}) == 1
+    assert all(cell.strip() for row in rows[1:] for cell in row.split("|")[1:-1])
 
 
 def examples():
