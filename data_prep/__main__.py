@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from data_prep.audio_info import AudioError
 from data_prep.corpora.base import LayoutError
+from data_prep.files import explain_refusal
 from data_prep.manifest import ManifestError
+from data_prep.options import UsageError
+from data_prep.workers import WorkerError
 
 __all__ = ["VERBS", "main"]
 
@@ -43,8 +47,10 @@ examples:
 
 A manifest is a CSV file with one row for each piece of audio. Paths in it start with
 $ROOT/, which stands for the data folder. The exit code is 0 on success, 1 if
-something failed and 2 if the command was not understood.
+something failed and 2 if the command was not understood; Ctrl-C makes it 130.
 """
+_FAILURES = (AudioError, LayoutError, ManifestError, WorkerError)
+_INTERRUPTED = 130  # as shells count: 128 and the number of the signal
 
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
@@ -87,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 on success, 1 if something failed (the message is on standard error).
+        0 on success, 1 if something failed, 2 if options contradict one another, 130
+        after Ctrl-C. The message is on standard error.
 
     Raises
     ------
@@ -95,13 +102,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         With 2 if the arguments are not understood, with 0 after `--help`.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # Names of files need not be UTF-8, nor need the terminal have all of it.
+    sys.stdout.reconfigure(errors="backslashreplace")
     # The main parser has no options with values, so the verb is the first argument.
-    parsed = build_parser(arguments[0] if arguments else None).parse_args(arguments)
+    verb = arguments[0] if arguments else None
     try:
-        return parsed.run(parsed)
-    except (AudioError, LayoutError, ManifestError) as error:
+        parsed = build_parser(verb).parse_args(arguments)
+        code = parsed.run(parsed)
+        sys.stdout.flush()
+        return code
+    except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2
+    except _FAILURES as error:
+        print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. At exit Python would try again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"error: {explain_refusal(error)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(
+            f"interrupted: {verb} has replaced no file by half of one; give the "
+            "same command again to finish",
+            file=sys.stderr,
+        )
+        return _INTERRUPTED
+    return 1
 
 
 if __name__ == "__main__":

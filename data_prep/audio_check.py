@@ -6,8 +6,6 @@ Headers are read, or everything is decoded, by several processes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +21,7 @@ from data_prep.headers import read_header
 from data_prep.leaks import Member
 from data_prep.manifest import UNKNOWN, ManifestError, resolve_path
 from data_prep.table import ManifestTable
+from data_prep.workers import open_map
 
 __all__ = ["AudioCheck", "AudioRow", "AudioVerdict", "check_audio"]
 
@@ -108,13 +107,9 @@ def check_audio(
         One for each row, in order.
     """
     work = partial(_check, data_folder=data_folder, decode=decode, marks=fingerprints)
-    pool = ProcessPoolExecutor(workers) if workers > 1 else nullcontext()
-    with pool as executor:
+    with open_map(workers) as apply:
         for batch in batches:
-            if executor:
-                yield from executor.map(work, batch, chunksize=32)
-            else:
-                yield from map(work, batch)
+            yield from apply(work, batch, chunksize=32)
 
 
 def _check(
@@ -216,17 +211,35 @@ class AudioCheck:
         decode : bool
             Whether to decode all audio.
         fingerprints : bool
-            Whether to look for audio of one list in another; this decodes, too.
+            Whether to look for audio of one list in another; this decodes the audio of
+            these lists, too.
         progressbar : bool
             Whether to show one, if standard error is a terminal.
         """
         self.off = None if progressbar else True
         purposes = {"train", "valid", "test", UNKNOWN}
-        if fingerprints:
+        if fingerprints and self._can_compare():
             self._compare_lists(decode)
             purposes = {UNKNOWN}
         for _ in self._verdicts(purposes, decode, False):
             pass
+
+    def _can_compare(self) -> bool:
+        """Whether there are lists for different purposes; warn if not."""
+        groups: dict[int, set[str]] = {}
+        for member in self.members:
+            if member.purpose != UNKNOWN:
+                groups.setdefault(member.group, set()).add(member.purpose)
+        if any(len(purposes) > 1 for purposes in groups.values()):
+            return True
+        detail = (
+            "no two lists of different purposes, such as train.csv and test.csv: no "
+            "fingerprints are compared; name lists for what they are for, and give "
+            "those together that belong together"
+        )
+        files = ", ".join(str(found.path) for found in self.table.checks)
+        self.report.add(Finding(WARNING, "nothing to compare", files, UNKNOWN, detail))
+        return False
 
     def _verdicts(
         self, purposes: Collection[str], decode: bool, marks: bool

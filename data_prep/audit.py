@@ -12,16 +12,15 @@ import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from data_prep.features import audit_features
 from data_prep.files import atomic_path
 from data_prep.manifest import UNKNOWN, ManifestError, read_manifest
 from data_prep.options import add_data_root, add_noprogressbar, add_workers
+from data_prep.regression import AuditData, can_hold_out, combine, group_rows
 
 # The one exception to the rule that data_prep does not import recipes: the EER must
 # be the same everywhere, and metrics.py needs NumPy only.
@@ -38,33 +37,6 @@ __all__ = [
 ]
 
 COMBINED = "all combined"
-FOLDS = 5
-_L2 = 1.0  # strength of the penalty on standardised weights, in units of one trial
-_CLIP = 5.0  # standard deviations; keeps one odd file from ruling the regression
-
-
-class AuditData(NamedTuple):
-    """Features of a list of trials.
-
-    Arguments
-    ---------
-    features : numpy.ndarray
-        [trials, features], without NaN.
-    labels : numpy.ndarray
-        [trials]; 1 is real, 0 is fake.
-    groups : numpy.ndarray
-        [trials]; what must not be split between the folds of a cross-validation.
-    attacks : numpy.ndarray, optional
-        [trials]; names, for `audit_slices`.
-    languages : numpy.ndarray, optional
-        [trials]; codes, for `audit_slices`.
-    """
-
-    features: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    groups: NDArray
-    attacks: NDArray | None = None
-    languages: NDArray | None = None
 
 
 def audit(
@@ -96,8 +68,9 @@ def audit(
     list of dict
         One for each of `features.FEATURES` and a last one, `COMBINED`: `feature`,
         `eer`, `low` and `high` (interval) in [0, 1], `real_when` (`higher`,
-        `lower` or `-`), `fitted_on` (`train`, `itself` or `cross-validation`),
-        `real` and `fake` (numbers of trials).
+        `lower` or `-`), `fitted_on` (`train`, `itself`, `cross-validation`, or `-` if
+        all genuine or all fake trials are of one recording, so that nothing can be
+        learned: the error rate is then 0.5), `real` and `fake` (numbers of trials).
 
     Raises
     ------
@@ -163,12 +136,11 @@ def audit_data(
         row["real_when"] = "higher" if sign > 0 else "lower"
         row["fitted_on"] = "train" if train else "itself"
         table.append(row)
-    row = _measure(COMBINED, _combine(test, train), test.labels, resamples)
-    row |= {
-        "real_when": UNKNOWN,
-        "fitted_on": "train" if train else "cross-validation",
-    }
-    return [*table, row]
+    row = _measure(COMBINED, combine(test, train), test.labels, resamples)
+    fitted_on = "train" if train else "cross-validation"
+    if train is None and not can_hold_out(test.labels, test.groups):
+        fitted_on = UNKNOWN
+    return [*table, row | {"real_when": UNKNOWN, "fitted_on": fitted_on}]
 
 
 def audit_slices(
@@ -192,7 +164,7 @@ def audit_slices(
         `language <code>`), `eer`, `low`, `high`, `real`, `fake`. The error rate is
         NaN where a class is missing.
     """
-    scores = _combine(test, train)
+    scores = combine(test, train)
     table = []
     for kind, names in (("attack", test.attacks), ("language", test.languages)):
         found = slices(
@@ -205,34 +177,16 @@ def audit_slices(
     return table
 
 
-def _combine(test: AuditData, train: AuditData | None) -> NDArray:
-    """Log-odds of a regression on all features, [trials]."""
-    if train is None:
-        return _cross_validate(test)
-    return _predict(_fit(train.features, train.labels), test.features)
-
-
 def _data(rows: Sequence[Mapping[str, str]], features: NDArray) -> AuditData:
     """Trials of the rows whose audio could be used."""
     usable = ~np.isnan(features).any(axis=1)
     labels = np.array([row["Label"] == "real" for row in rows], np.int64)
-    groups, attacks, languages = (
-        np.array(names)[usable]
-        for names in (
-            [_group(row) for row in rows],
-            [row["Attack"] for row in rows],
-            [row["Language"] for row in rows],
-        )
+    kept = [row for row, is_usable in zip(rows, usable, strict=True) if is_usable]
+    attacks, languages = (
+        np.array([row[column] for row in kept]) for column in ("Attack", "Language")
     )
+    groups = group_rows(kept)
     return AuditData(features[usable], labels[usable], groups, attacks, languages)
-
-
-def _group(row: Mapping[str, str]) -> str:
-    """Recording or speaker of a row, or else the row itself."""
-    for key in ("Recording", "Speaker"):
-        if row[key] != UNKNOWN:
-            return f"{row['Corpus']} {key} {row[key]}"
-    return row["ID"]
 
 
 def _require_both(labels: NDArray) -> None:
@@ -264,80 +218,15 @@ def _direction(values: NDArray, labels: NDArray) -> int:
     return 1 if eer(values, labels)[0] <= eer(-values, labels)[0] else -1
 
 
-class _Model(NamedTuple):
-    """A logistic regression of standardised features."""
-
-    mean: NDArray
-    scale: NDArray
-    weights: NDArray  # the last one is the bias
-
-
-def _fit(features: NDArray, labels: NDArray) -> _Model:
-    """Fit a logistic regression with an L2 penalty (not on the bias)."""
-    scale = features.std(axis=0)
-    scale[scale == 0] = 1.0
-    model = _Model(features.mean(axis=0), scale, np.zeros(features.shape[1] + 1))
-    inputs = _standardise(model, features)
-    signs = 2.0 * labels - 1
-    penalty = np.append(np.full(features.shape[1], _L2), 0.0)
-
-    def loss(weights: NDArray) -> tuple[float, NDArray]:
-        margins = signs * (inputs @ weights)
-        value = np.logaddexp(0, -margins).sum() + 0.5 * penalty @ weights**2
-        # The derivative of log(1 + exp(-m)) is -1 / (1 + exp(m)).
-        slopes = -signs * np.exp(-np.logaddexp(0, margins))
-        return value, inputs.T @ slopes + penalty * weights
-
-    found = minimize(loss, model.weights, jac=True, method="L-BFGS-B")
-    return model._replace(weights=found.x)
-
-
-def _predict(model: _Model, features: NDArray) -> NDArray:
-    """Log-odds of real, [trials]."""
-    return _standardise(model, features) @ model.weights
-
-
-def _standardise(model: _Model, features: NDArray) -> NDArray:
-    """Features of mean 0 and deviation 1 within limits, and a column of ones."""
-    inputs = np.clip((features - model.mean) / model.scale, -_CLIP, _CLIP)
-    return np.column_stack([inputs, np.ones(len(inputs))])
-
-
-def _cross_validate(data: AuditData) -> NDArray:
-    """Log-odds from regressions that have not seen the group of the trial, [trials]."""
-    folds = _folds(data)
-    scores = np.zeros(len(data.labels))
-    for fold in np.unique(folds):
-        held_out = folds == fold
-        known = data.labels[~held_out]
-        # Without both classes nothing can be learned: the scores stay equal.
-        if 0 < known.sum() < len(known):
-            model = _fit(data.features[~held_out], known)
-            scores[held_out] = _predict(model, data.features[held_out])
-    return scores
-
-
-def _folds(data: AuditData, seed: int = 0) -> NDArray[np.int64]:
-    """Number of the fold of each trial, [trials]; groups stay together."""
-    _, group, sizes = np.unique(data.groups, return_inverse=True, return_counts=True)
-    share_real = np.bincount(group, weights=data.labels) / sizes
-    # Groups in random order, but sorted by class, are dealt out like cards: every
-    # fold then has about the same share of each class.
-    shuffled = np.random.default_rng(seed).permutation(len(sizes))
-    ordered = shuffled[np.argsort(share_real[shuffled], kind="stable")]
-    fold_of_group = np.empty(len(sizes), np.int64)
-    fold_of_group[ordered] = np.arange(len(sizes)) % FOLDS
-    return fold_of_group[group]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `python -m data_prep audit`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
         __doc__.partition("\n\n")[2].strip()
         + "\n\nWithout --train, each feature takes its better direction, so that "
-        "chance comes out\na little below 50 %, and the combination is cross-validated "
-        "by recording or speaker."
+        "chance comes out\na little below 50 %, and the combination is "
+        "cross-validated: a recording and its copies\nare held out together, other "
+        "audio with that of its speaker."
     )
     parser.epilog = (
         "examples:\n"
@@ -415,7 +304,9 @@ def _write(path: str, table: Sequence[Mapping]) -> None:
     """Write the rows as CSV, atomically."""
     with (
         atomic_path(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
+        open(
+            temporary, "w", newline="", encoding="utf-8", errors="backslashreplace"
+        ) as file,
     ):
         writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
         writer.writeheader()

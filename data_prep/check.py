@@ -30,7 +30,12 @@ from data_prep.leaks import (
     shared_findings,
 )
 from data_prep.manifest import UNKNOWN, ManifestError
-from data_prep.options import add_data_root, add_noprogressbar, add_workers
+from data_prep.options import (
+    UsageError,
+    add_data_root,
+    add_noprogressbar,
+    add_workers,
+)
 from data_prep.table import FileCheck, ManifestTable, check_files
 
 __all__ = ["add_arguments", "check", "purpose_of", "run"]
@@ -72,7 +77,8 @@ def check(
         `none`; `headers`, compare the headers of all audio with the rows; `all`,
         decode it as well.
     fingerprints : bool
-        Whether to look for the same audio under different names.
+        Whether to look for the same audio under different names; all audio is decoded
+        for that, whatever `decode` is.
     workers : int
         Number of processes.
     progressbar : bool
@@ -94,7 +100,7 @@ def check(
         _report_rows(found, report)
     usable = [found for found in checks if found.readable]
     with tempfile.TemporaryDirectory() as folder:
-        with ManifestTable(folder, usable, threads=max(workers, 1)) as table:
+        with ManifestTable(folder, usable, threads=workers) as table:
             members = [
                 Member(purpose_of(found.path), files[found.path]) for found in usable
             ]
@@ -104,7 +110,7 @@ def check(
                     report.add(finding)
             if decode != "none" or fingerprints:
                 audio = AudioCheck(table, members, report, data_folder, workers)
-                audio.run(decode == "all", fingerprints, progressbar)
+                audio.run(decode == "all" or fingerprints, fingerprints, progressbar)
             return _totals(table, members)
 
 
@@ -131,7 +137,7 @@ def _find_files(paths: Sequence[str | Path], report: Report) -> dict[Path, int]:
         if not path.is_dir():
             files.setdefault(path, 0)
             continue
-        inside = sorted(path.rglob("*.csv"))
+        inside = [file for file in sorted(path.rglob("*.csv")) if not file.is_dir()]
         for file in inside:
             if not _is_manifest(file):
                 detail = "its header is not that of a manifest; left out"
@@ -150,8 +156,11 @@ def _is_manifest(path: Path) -> bool:
     """Whether a file in a folder is meant to be a manifest; hidden files are not."""
     if path.name.startswith("."):
         return False
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return {"ID", "Label", "Path"} <= set(file.readline().strip().split(","))
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return {"ID", "Label", "Path"} <= set(file.readline().strip().split(","))
+    except OSError:
+        return True  # which it is, will be told when it is read
 
 
 def _report_rows(found: FileCheck, report: Report) -> None:
@@ -201,9 +210,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  python -m data_prep check lists --data-root /data --out check.csv\n"
         "  python -m data_prep check train.csv test.csv --data-root /data "
         "--fingerprints\n"
-        "\nErrors make the exit code 1, warnings do not. --fingerprints finds audio "
-        "under another\nname, in another format, at another rate or level, or cut; it "
-        "decodes all audio.\nTemporary files go to the folder $TMPDIR."
+        "\nErrors make the exit code 1, warnings and notes do not. --fingerprints "
+        "finds audio of one\nlist in another under another name, in another format, at "
+        "another rate or level, or cut;\nit decodes all audio, as --decode all does. "
+        "Temporary files go to the folder $TMPDIR."
     )
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="manifest, or folder of manifests")
@@ -211,7 +221,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--decode",
         choices=("none", "headers", "all"),
-        help="what to read of the audio (default: headers with --data-root, else none)",
+        help="what to read of the audio (default: all with --fingerprints, else "
+        "headers with --data-root, else none)",
     )
     add("--fingerprints", action="store_true", help="compare what lists sound like")
     add_workers(parser)
@@ -221,13 +232,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print a table of the files and what was found; 1 if there are errors."""
-    decode = arguments.decode or ("headers" if arguments.data_folder else "none")
+    decode = _choose_decode(arguments)
     with ExitStack() as stack:
         report = Report()
         if arguments.out:
             path = stack.enter_context(atomic_path(arguments.out))
-            file = open(path, "w", newline="", encoding="utf-8")
-            report.writer = csv.writer(stack.enter_context(file), lineterminator="\n")
+            # Names of files need not be UTF-8.
+            form = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
+            file = stack.enter_context(open(path, "w", **form))
+            report.writer = csv.writer(file, lineterminator="\n")
             report.writer.writerow(Finding._fields)
         totals = check(
             arguments.paths,
@@ -240,11 +253,24 @@ def run(arguments: argparse.Namespace) -> int:
         )
     print(_format(totals))
     read = {"none": "rows", "headers": "rows and headers", "all": "rows and audio"}
-    print(f"\n{report.text() or f'nothing wrong in the {read[decode]}'}")
+    verdict = [f"nothing wrong in the {read[decode]}"] if report.is_clean else []
+    print("", *filter(None, [report.text(), *verdict]), sep="\n")
     if report.errors:
         where = f"; all are in {arguments.out}" if arguments.out else ""
         print(f"{report.errors} errors{where}", file=sys.stderr)
     return 1 if report.errors else 0
+
+
+def _choose_decode(arguments: argparse.Namespace) -> str:
+    """What to read of the audio; raise UsageError for what contradicts itself."""
+    if not arguments.fingerprints:
+        return arguments.decode or ("headers" if arguments.data_folder else "none")
+    if arguments.decode not in (None, "all"):
+        raise UsageError(
+            "--fingerprints decodes all audio, which is what --decode "
+            f"{arguments.decode} forbids: leave one of the two out"
+        )
+    return "all"
 
 
 def _format(totals: Sequence[dict]) -> str:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from tqdm import tqdm
 
 from data_prep.audio_info import AudioError, audio_info, read_audio
 from data_prep.manifest import UNKNOWN, resolve_path
+from data_prep.workers import open_map
 
 __all__ = ["FEATURES", "audit_features", "trivial_features"]
 
@@ -137,9 +136,8 @@ def audit_features(
     """
     matrix = np.full((len(rows), len(FEATURES)), np.nan)
     work = partial(_row_features, data_folder=data_folder)
-    pool = ProcessPoolExecutor(workers) if workers > 1 else nullcontext()
-    with pool as executor:
-        found = executor.map(work, rows, chunksize=16) if executor else map(work, rows)
+    with open_map(workers) as apply:
+        found = apply(work, rows, chunksize=16)
         # `disable=None` leaves the bar out where there is no terminal.
         bar = tqdm(found, "audio", len(rows), disable=None if progress else True)
         for index, values in enumerate(bar):

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and telling files apart."""
+"""Writing files so that a reader never sees half of one, and what else all need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_path", "file_digest"]
+__all__ = ["atomic_path", "explain_refusal", "file_digest"]
 
 _BLOCK = 1 << 20  # bytes
 
@@ -58,3 +58,20 @@ def file_digest(path: str | Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def explain_refusal(error: OSError) -> str:
+    """What a file system refused, where, and what to do.
+
+    Example
+    -------
+    >>> explain_refusal(OSError(28, "No space left", "a.csv")).partition(". ")[0]
+    'a.csv: cannot be read or written (No space left)'
+    """
+    # A rename has two names, of which the second is the one that was asked for.
+    name = error.filename2 or error.filename
+    where = f"{os.fsdecode(name)}: " if name else ""
+    return (
+        f"{where}cannot be read or written ({error.strerror or error}). Check the "
+        "path, its permissions and the space on the disk, or name another one."
+    )

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from data_prep.manifest import UNKNOWN
 
-__all__ = ["ERROR", "WARNING", "Finding", "Report"]
+__all__ = ["ERROR", "NOTE", "WARNING", "Finding", "Report"]
 
-ERROR, WARNING = "error", "warning"
+#: The worst first. A note is nothing wrong.
+ERROR, WARNING, NOTE = _SEVERITIES = ("error", "warning", "note")
 _EXAMPLES = 5
 
 
@@ -19,7 +20,7 @@ class Finding(NamedTuple):
     Arguments
     ---------
     severity : str
-        `error` or `warning`.
+        `error`, `warning` or `note`.
     kind : str
         What kind of thing it is.
     file : str
@@ -66,15 +67,25 @@ class Report:
         """Number of findings that are errors."""
         return sum(n for (severity, _), n in self.counts.items() if severity == ERROR)
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether there are neither errors nor warnings."""
+        return all(severity == NOTE for severity, _ in self.counts)
+
     def text(self) -> str:
         """A paragraph for each kind of finding, errors first."""
         lines = []
-        for key in sorted(self.counts):
+        for key in sorted(self.counts, key=_rank):
             lines.append(f"{key[0]}: {key[1]}: {self.counts[key]}")
             lines += [f"  {_line(finding)}" for finding in self.examples[key]]
             if self.counts[key] > _EXAMPLES:
                 lines.append("  ...")
         return "\n".join(lines)
+
+
+def _rank(key: tuple[str, str]) -> tuple[int, str]:
+    severity, kind = key
+    return _SEVERITIES.index(severity), kind
 
 
 def _line(finding: Finding) -> str:

@@ -12,17 +12,18 @@ import hashlib
 import os
 import re
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.corpora.base import Corpus, LayoutError, Option, Utterance
-from data_prep.corpora.tree import Tree
+from data_prep.corpora.tree import AUDIO_SUFFIXES, Tree
 from data_prep.manifest import UNKNOWN
 from data_prep.options import add_noprogressbar, add_workers
 from data_prep.prepare import prepare_corpus
-from data_prep.prepare_cli import report
+from data_prep.prepare_cli import INCOMPLETE, is_whole, report
 
 __all__ = ["add_arguments", "prepare_folders", "run"]
 
@@ -115,7 +116,9 @@ def _places(real: Path, fake: Path) -> tuple[Path, dict[str, str]]:
     paths = {"real": real.absolute(), "fake": fake.absolute()}
     for label, path in paths.items():
         if not path.is_dir():
-            raise LayoutError(f"--{label} {path}: no such folder.")
+            raise LayoutError(
+                f"--{label} {path}: no such folder. Name one with {label} audio in it."
+            )
     resolved = {label: os.path.normpath(path) for label, path in paths.items()}
     common = Path(os.path.commonpath(resolved.values()))
     if str(common) in resolved.values():
@@ -195,6 +198,11 @@ def _valid_groups(files: list[_File], share: float) -> set[str]:
                 taken += counts[group, label]
     for label in ("real", "fake"):
         groups = [group for group, of in counts if of == label]
+        if not groups:
+            raise LayoutError(
+                f"no {label} audio: nothing below the folder of --{label} is called "
+                f"{', '.join(sorted(AUDIO_SUFFIXES))}. Name the folder that has it."
+            )
         if not set(groups) - valid:
             raise LayoutError(
                 f"{totals[label]} {label} files of {len(groups)} speakers (a file that "
@@ -261,11 +269,19 @@ def run(arguments: argparse.Namespace) -> int:
         "next: python train.py hparams/posttrain_own_data.yaml --data_folder "
         f"{shlex.quote(str(data_folder))} {' '.join(lists)}"
     )
-    return int(bool(summary["skipped"] or summary["missing"]))
+    if is_whole(summary):
+        return 0
+    print(f"error: {arguments.name}: {INCOMPLETE}", file=sys.stderr)
+    return 1
 
 
 def _share(text: str) -> float:
-    share = float(text)
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
     if not 0 < share < 1:
-        raise argparse.ArgumentTypeError("between 0 and 1, both excluded")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not between 0 and 1, both excluded"
+        )
     return share

@@ -6,11 +6,12 @@ validation or testing, or one for validation and the other for testing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from data_prep.findings import ERROR, WARNING, Finding
+from data_prep.findings import ERROR, NOTE, WARNING, Finding
 from data_prep.lineage import SAME_AUDIO, SHARED_SOURCE, overlaps, part_of
+from data_prep.manifest import UNKNOWN, VOCODED
 from data_prep.table import ManifestTable, identifier, literal
 
 __all__ = [
@@ -30,32 +31,43 @@ class _Shared(NamedTuple):
     kind: str
     severity: str
     meaning: str
-    columns: tuple[str, ...]
+    keys: tuple[str, ...]  # SQL: what is compared
     known: str  # SQL: rows of which it is known
+    also: str = "true"  # SQL: what all rows with the same keys must be like
 
 
+# Copies by vocoders have the speakers and recordings of the corpus of their sources.
+_CORPUS = f"regexp_replace(rows.Corpus, {literal(VOCODED + '$')}, '')"
 _SHARED = (
-    _Shared("leak: ID", ERROR, "the same ID", ("ID",), "true"),
-    _Shared("leak: audio", ERROR, "the same file", ("Path",), "rows.Start = '-'"),
+    _Shared("leak: ID", ERROR, "the same ID", ("rows.ID",), "true"),
+    _Shared("leak: audio", ERROR, "the same file", ("rows.Path",), "rows.Start = '-'"),
     _Shared(
         "leak: piece",
         ERROR,
         "the same piece of a file",
-        ("Path", "Start", "Stop"),
+        ("rows.Path", "rows.Start", "rows.Stop"),
         "rows.Start <> '-'",
     ),
     _Shared(
         "leak: recording",
         ERROR,
         "the same recording",
-        ("Corpus", "Recording"),
+        (_CORPUS, "rows.Recording"),
         "rows.Recording <> '-'",
+    ),
+    _Shared(
+        "leak: source",
+        ERROR,
+        "a recording and what names it as its source",
+        ("CASE rows.Recording WHEN '-' THEN rows.ID ELSE rows.Recording END",),
+        "true",
+        "bool_or(rows.Recording = '-') AND bool_or(rows.Recording <> '-')",
     ),
     _Shared(
         "leak: speaker",
         WARNING,
         "the same speaker",
-        ("Corpus", "Speaker"),
+        (_CORPUS, "rows.Speaker"),
         "rows.Speaker <> '-'",
     ),
 )
@@ -92,30 +104,74 @@ def add_members(table: ManifestTable, members: Sequence[Member]) -> None:
 
 
 def repeated_findings(table: ManifestTable) -> Iterator[Finding]:
-    """Yield the IDs that occur more than once, except where that is a leak."""
+    """Yield the IDs that occur more than once, except where that is a leak.
+
+    Rows that are in two lists without any difference are told once for the two. If
+    both are for the same and one has all of the other and more, as `test.csv` has
+    `test_A.csv`, that is a note, else a warning.
+    """
     values = ", ".join(f"rows.{identifier(name)}" for name in table.columns)
     table.query(
         "CREATE OR REPLACE TABLE repeated AS SELECT ID FROM rows "
         "GROUP BY ID HAVING count(*) > 1"
     )
+    table.query(
+        "CREATE OR REPLACE TABLE counted AS SELECT rows.ID, count(*) AS number, "
+        "min(file) AS first, max(file) AS last, count(DISTINCT file) AS files, "
+        f"count(DISTINCT md5(concat_ws(chr(31), {values}))) AS contents "
+        "FROM rows JOIN repeated ON rows.ID = repeated.ID GROUP BY rows.ID"
+    )
     query = (
-        "SELECT rows.ID, count(*), count(DISTINCT file), min(file), max(file), "
-        f"count(DISTINCT md5(concat_ws(chr(31), {values}))), "
-        "count(DISTINCT purpose) FROM rows JOIN repeated ON rows.ID = repeated.ID "
-        "JOIN members USING (file) GROUP BY rows.ID ORDER BY rows.ID"
+        "SELECT ID, number, contents, first, last FROM counted "
+        "WHERE files < number OR contents > 1 ORDER BY ID"
     )
     for batch in table.batches(query):
-        for name, rows, files, first, last, contents, purposes in batch:
-            if files == rows and contents == 1 and purposes > 1:
-                continue
-            paths = dict.fromkeys(str(table.checks[n].path) for n in (first, last))
-            if files == rows and contents == 1:
-                detail = f"the same row in {files} lists; do not give them together"
-                severity = WARNING
-            else:
-                detail = f"{rows} rows, {contents} different; rename or remove them"
-                severity = ERROR
-            yield Finding(severity, "repeated ID", ", ".join(paths), name, detail)
+        for name, rows, contents, *files in batch:
+            detail = f"{rows} rows, {contents} different; rename or remove them"
+            yield Finding(ERROR, "repeated ID", _names(table, files), name, detail)
+    yield from _common_findings(table)
+    yield from _case_findings(table)
+
+
+def _common_findings(table: ManifestTable) -> Iterator[Finding]:
+    """Yield the pairs of lists that have rows in common; needs the table `counted`."""
+    pairs = table.query(
+        "SELECT one.file, two.file, count(*), min(one.ID), "
+        'min(mine.purpose = theirs.purpose AND mine."group" = theirs."group") '
+        "FROM counted JOIN rows AS one ON one.ID = counted.ID "
+        "JOIN rows AS two ON two.ID = one.ID AND one.file < two.file "
+        "JOIN members AS mine ON mine.file = one.file "
+        "JOIN members AS theirs ON theirs.file = two.file "
+        "WHERE number = files AND contents = 1 AND NOT (mine.purpose <> theirs.purpose "
+        "AND '-' NOT IN (mine.purpose, theirs.purpose) "
+        'AND mine."group" = theirs."group") GROUP BY ALL ORDER BY ALL'
+    )
+    for *files, count, name, alike in pairs:
+        smaller, larger = sorted(
+            (table.checks[number] for number in files), key=lambda check: check.rows
+        )
+        severity = WARNING
+        detail = f"{count} rows, such as this one, are in both"
+        if smaller.rows == count:
+            detail = f"all {count} rows of {smaller.path.name} are in the other list"
+            severity = NOTE if alike and larger.rows > count else WARNING
+        detail += "; do not give the two together"
+        yield Finding(severity, "rows in two lists", _names(table, files), name, detail)
+
+
+def _case_findings(table: ManifestTable) -> Iterator[Finding]:
+    """Yield the IDs that differ from others in upper and lower case only."""
+    query = (
+        "SELECT min(ID), max(ID), min(file), max(file) FROM rows GROUP BY lower(ID) "
+        "HAVING min(ID) <> max(ID) ORDER BY ALL"
+    )
+    for batch in table.batches(query):
+        for name, other, *files in batch:
+            detail = (
+                f"differs from {other} in upper and lower case only; files that are "
+                "named after them are one on many file systems: rename one"
+            )
+            yield Finding(WARNING, "case of IDs", _names(table, files), name, detail)
 
 
 def shared_findings(table: ManifestTable) -> Iterator[Finding]:
@@ -126,13 +182,13 @@ def shared_findings(table: ManifestTable) -> Iterator[Finding]:
         for purpose in _PURPOSES
     )
     for shared in _SHARED:
-        keys = ", ".join(f"rows.{name}" for name in shared.columns)
+        keys = ", ".join(shared.keys)
         query = (
             f"SELECT min(file), max(file), {examples}, {keys} "
             "FROM rows JOIN members USING (file) "
             f"WHERE purpose <> '-' AND {shared.known} "
             f'GROUP BY "group", {keys} HAVING count(DISTINCT purpose) > 1 '
-            f'ORDER BY "group", {keys}'
+            f'AND {shared.also} ORDER BY "group", {keys}'
         )
         for batch in table.batches(query):
             for row in batch:
@@ -149,10 +205,16 @@ def _finding(table: ManifestTable, shared: _Shared, row: Sequence) -> Finding:
         if count
     ]
     example = next(name for _, name, count in reversed(examples) if count)
-    paths = dict.fromkeys(str(table.checks[number].path) for number in (first, last))
+    files = _names(table, (first, last))
     key = " ".join(counted[6:])
-    detail = f"{shared.meaning}, {key}, in {', '.join(parts)}"
-    return Finding(shared.severity, shared.kind, ", ".join(paths), example, detail)
+    detail = f"{shared.meaning}, {key}, in {', '.join(parts)}; take out one side"
+    return Finding(shared.severity, shared.kind, files, example, detail)
+
+
+def _names(table: ManifestTable, files: Iterable[int]) -> str:
+    """Paths of manifests by their numbers, each once."""
+    paths = dict.fromkeys(str(table.checks[number].path) for number in files)
+    return ", ".join(paths)
 
 
 def lineage_findings(table: ManifestTable) -> Iterator[Finding]:
@@ -163,7 +225,7 @@ def lineage_findings(table: ManifestTable) -> Iterator[Finding]:
         "JOIN members USING (file) WHERE purpose <> '-' GROUP BY ALL ORDER BY ALL"
     ):
         name = part_of(corpus, split)
-        if corpus not in ("", "-"):
+        if corpus not in ("", UNKNOWN):
             path = str(table.checks[file].path)
             lists.setdefault((group, purpose), {})[name] = path
     for (group, purpose), names in lists.items():
@@ -177,7 +239,7 @@ def lineage_findings(table: ManifestTable) -> Iterator[Finding]:
                 ERROR if same and purpose == "test" else WARNING,
                 f"lineage: {SAME_AUDIO if same else SHARED_SOURCE}",
                 names[overlap.test],
-                "-",
+                UNKNOWN,
                 f"{purpose} {overlap.test} and train {overlap.train}: {overlap.kind} "
                 f"via {overlap.via} ({overlap.note})",
             )

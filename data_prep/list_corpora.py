@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from data_prep.corpora import corpus_keys, find_corpus
 from data_prep.corpora.base import ROLES, Corpus
+from data_prep.options import UsageError
 from data_prep.prepare import COMMON_OPTIONS
 from data_prep.text import align
 
@@ -53,12 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table; 2 if a corpus is not known."""
+    """Print the table."""
     try:
         corpora = [find_corpus(key) for key in arguments.corpora or corpus_keys()]
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        raise UsageError(error) from None
     corpora.sort(key=lambda corpus: (ROLES.index(corpus.role), corpus.key))
     if arguments.csv:
         _print_csv(corpora)

@@ -19,6 +19,7 @@ __all__ = [
     "ROOT",
     "SPLITS",
     "UNKNOWN",
+    "VOCODED",
     "ManifestError",
     "check_row",
     "iter_rows",
@@ -46,6 +47,7 @@ LABELS = ("real", "fake")
 UNKNOWN = "-"
 SPLITS = ("train", "valid", "test", UNKNOWN)  # of the column Proportion
 ROOT = "$ROOT/"
+VOCODED = "-Vocoded"  # behind the name of a corpus: that of copies of it by vocoders
 
 
 class ManifestError(ValueError):
@@ -213,6 +215,7 @@ def _parse(path: Path, reader: csv.DictReader) -> Iterator[tuple[str, dict[str, 
             f"with the line {','.join(COLUMNS)}"
         )
     absent = [name for name in OPTIONAL_COLUMNS if name not in reader.fieldnames]
+    _require_distinct([*reader.fieldnames, *absent], path)
     defaults = dict.fromkeys(absent, UNKNOWN)
     for row in reader:
         place = f"{path}, line {reader.line_num}"
@@ -223,6 +226,19 @@ def _parse(path: Path, reader: csv.DictReader) -> Iterator[tuple[str, dict[str, 
                 "the header has. Quote fields that contain commas."
             )
         yield place, row | defaults
+
+
+def _require_distinct(columns: Iterable[str], path: Path) -> None:
+    """Raise ManifestError if two columns have one name; case makes no difference."""
+    known: dict[str, str] = {}
+    for name in columns:
+        other = known.get(name.casefold())
+        if other is not None:
+            raise ManifestError(
+                f"{path}: the header has the columns {other!r} and {name!r}. Names "
+                "must differ, and not in upper and lower case alone: rename one."
+            )
+        known[name.casefold()] = name
 
 
 def check_row(row: Mapping[str, str], place: str) -> None:
@@ -253,6 +269,11 @@ def check_row(row: Mapping[str, str], place: str) -> None:
             raise ManifestError(
                 f"{place}: {key} is {value!r}; '$' is allowed only in the leading "
                 f"{ROOT!r} of Path."
+            )
+        if "\0" in value:
+            raise ManifestError(
+                f"{place}: {key} is {value!r}; it has a NUL, which is no text. Write "
+                "the file again."
             )
     _positive_number(row, "Duration", place)
     _positive_number(row, "SampleRate", place)

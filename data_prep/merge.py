@@ -34,6 +34,7 @@ from data_prep.merge_rows import (
 from data_prep.merge_spec import ListSpec, MergeSpec, find_spec, read_spec
 from data_prep.options import add_noprogressbar, add_workers
 from data_prep.table import (
+    FileCheck,
     ManifestTable,
     check_files,
     identifier,
@@ -95,7 +96,7 @@ def merge(
     corpora = [corpus for corpus, found in files.items() for _ in found]
     checks = list(check_files(paths, workers, progressbar))
     require_sound(checks, "Prepare these corpora again, or correct the files")
-    with ManifestTable(out, checks, corpora, max(workers, 1)) as table:
+    with ManifestTable(out, checks, corpora, workers) as table:
         repeated = drop_duplicates(table)
         lists = choose(table, spec, corpora, seed, missing)
         require_apart(table, lists, allow_contamination)
@@ -109,17 +110,16 @@ def merge(
             "duplicates_removed": repeated,
             "lists": {},
             "contamination": contamination,
-            "inputs": [
-                {
-                    "file": check.path.relative_to(manifests).as_posix(),
-                    "rows": check.rows,
-                    "sha256": check.sha256,
-                }
-                for check in checks
-            ],
+            "inputs": [_input(check, manifests) for check in checks],
         }
         _write(table, lists, Path(out), seed, summary, progressbar)
     return summary
+
+
+def _input(check: FileCheck, folder: str | Path) -> dict:
+    """What the summary says of a manifest."""
+    file = check.path.relative_to(folder).as_posix()
+    return {"file": file, "rows": check.rows, "sha256": check.sha256}
 
 
 def _find_manifests(
@@ -140,8 +140,14 @@ def _find_manifests(
 def _manifests_of(corpus: str, folder: Path) -> list[Path]:
     """The manifests in the folder of a corpus; its summary knows which they are."""
     if (folder / SUMMARY).is_file():
-        listed = json.loads((folder / SUMMARY).read_text("utf-8"))["manifests"]
-        paths = [folder / entry["file"] for entry in listed]
+        try:
+            listed = json.loads((folder / SUMMARY).read_text("utf-8"))["manifests"]
+            paths = [folder / entry["file"] for entry in listed]
+        except (ValueError, KeyError, TypeError):
+            raise ManifestError(
+                f"{folder / SUMMARY}: does not list the manifests, as `prepare` writes "
+                "it. Prepare the corpus again."
+            ) from None
         gone = [path.name for path in paths if not path.is_file()]
         if gone:
             raise ManifestError(
@@ -152,7 +158,7 @@ def _manifests_of(corpus: str, folder: Path) -> list[Path]:
     # A known corpus without summary is one whose preparation was not finished.
     if corpus in load_lineage().nodes:
         return []
-    return sorted(folder.glob("*.csv"))
+    return sorted(path for path in folder.glob("*.csv") if path.is_file())
 
 
 def _contamination(table: ManifestTable, lists: Sequence[ListSpec]) -> dict[str, list]:

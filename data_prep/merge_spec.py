@@ -22,6 +22,7 @@ lists:                          # each becomes <name>.csv
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -190,8 +191,16 @@ class _Reader:
         if not lists:
             self.fail("lists", "is empty", "name at least one list, such as train")
         seed = entries.get("seed", 0)
-        if not isinstance(seed, int):
+        if not isinstance(seed, int) or isinstance(seed, bool):
             self.fail("seed", f"is {seed!r}", "give a whole number")
+        names = [str(name).casefold() for name in lists]
+        if len(set(names)) < len(names):
+            self.fail(
+                "lists",
+                f"has {', '.join(map(str, lists))}, of which two are one file where "
+                "upper and lower case do not count",
+                "rename one",
+            )
         return MergeSpec(tuple(self.list(*item) for item in lists.items()), seed)
 
     def list(self, name: str, content: Any) -> ListSpec:
@@ -219,11 +228,7 @@ class _Reader:
     def selection(self, content: Any, place: str) -> Selection:
         known = {"corpora", "parts", "share", "hours", "each", *FILTERS}
         entry = self.mapping(content, place, known)
-        corpora = [
-            corpus
-            for name in self.texts(entry.get("corpora"), f"{place}, corpora")
-            for corpus in self.groups.get(name, [name])
-        ]
+        corpora = self.corpora(entry.get("corpora"), f"{place}, corpora")
         filters = {
             column: tuple(self.texts(entry[key], f"{place}, {key}"))
             for key, column in FILTERS.items()
@@ -240,14 +245,25 @@ class _Reader:
         if each and hours is None:
             self.fail(f"{place}, each", "stands alone", "say how many `hours` of each")
         columns = tuple(EACH[word] for word in each)
-        names = tuple(dict.fromkeys(corpora))
-        return Selection(names, tuple(parts), filters, share, hours, columns)
+        return Selection(corpora, tuple(parts), filters, share, hours, columns)
+
+    def corpora(self, value: Any, place: str) -> tuple[str, ...]:
+        names = [
+            corpus
+            for name in self.texts(value, place)
+            for corpus in self.groups.get(name, [name])
+        ]
+        for name in names:
+            if name in ("", ".", "..") or "/" in name:
+                self.fail(place, f"has {name!r}", "give the names of folders")
+        return tuple(dict.fromkeys(names))
 
     def amount(self, entry: Mapping, key: str, place: str) -> float | None:
         value = entry.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not 0 < value < math.inf:
             self.fail(f"{place}, {key}", f"is {value!r}", "give a number above 0")
         return float(value)
 

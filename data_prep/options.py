@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
 
-__all__ = ["add_data_root", "add_noprogressbar", "add_workers", "positive"]
+__all__ = [
+    "UsageError",
+    "add_data_root",
+    "add_noprogressbar",
+    "add_workers",
+    "positive",
+]
+
+
+class UsageError(ValueError):
+    """A command that cannot be meant, which the parser alone cannot tell."""
 
 
 def positive(text: str) -> int:
     """A whole number above 0, as `type` of an option."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return number
 
 
@@ -34,15 +46,11 @@ def add_data_root(
     )
 
 
-def add_workers(
-    parser: argparse.ArgumentParser,
-    what: str = "processes",
-    type: Callable[[str], int] = int,
-) -> None:
+def add_workers(parser: argparse.ArgumentParser, what: str = "processes") -> None:
     """Add `--workers`; by default as many as there are cores."""
     parser.add_argument(
         "--workers",
-        type=type,
+        type=positive,
         default=os.cpu_count() or 1,
         metavar="N",
         help=f"{what} (default: %(default)s)",

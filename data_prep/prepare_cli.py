@@ -10,18 +10,24 @@ from pathlib import Path
 
 from data_prep.corpora import corpus_keys, find_corpus
 from data_prep.corpora.base import Corpus, LayoutError
-from data_prep.engine.rows import printable
-from data_prep.options import add_data_root, add_noprogressbar, add_workers, positive
+from data_prep.options import (
+    UsageError,
+    add_data_root,
+    add_noprogressbar,
+    add_workers,
+)
 from data_prep.prepare import MODES, choose_options, find_folder, prepare_corpus
+from data_prep.text import printable
 
-__all__ = ["add_arguments", "report", "run"]
+__all__ = ["INCOMPLETE", "add_arguments", "is_whole", "report", "run"]
 
+#: What to say of a corpus that is not `is_whole`.
+INCOMPLETE = (
+    "not everything could be used, see above. The manifests were written without it; "
+    "summary.json has the full list."
+)
 _ALL = "all"
 _SHOWN = 3  # of what was skipped or is missing; the summary has everything
-
-
-class _UsageError(ValueError):
-    """A command that cannot be meant."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
     )
     add("--out", required=True, metavar="DIR", help="folder for the manifests")
-    add_workers(parser, "processes that read headers", type=positive)
+    add_workers(parser, "processes that read headers")
     add(
         "--mode",
         choices=MODES,
@@ -78,13 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prepare corpora and report; 1 if anything is wrong, 2 for a wrong command."""
-    try:
-        corpora = _find_corpora(arguments.corpora)
-        options = _parse_options(arguments.option, corpora)
-    except _UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    """Prepare corpora and report; 1 if anything is wrong."""
+    corpora = _find_corpora(arguments.corpora)
+    options = _parse_options(arguments.option, corpora)
     present, absent = _look_for(corpora, arguments.data_root)
     if not present:
         raise LayoutError(_nothing_there(absent, arguments.data_root))
@@ -120,15 +122,10 @@ def _prepare(
     except LayoutError as error:
         return printable(str(error))
     print(report(summary, Path(arguments.out) / corpus.name), end="\n\n", flush=True)
-    if _is_whole(summary):
-        return ""
-    return (
-        "not everything could be used, see above. The manifests were written without "
-        "it; summary.json has the full list."
-    )
+    return "" if is_whole(summary) else INCOMPLETE
 
 
-def _is_whole(summary: Mapping) -> bool:
+def is_whole(summary: Mapping) -> bool:
     """Whether a corpus gave rows, and nothing that should be one is missing."""
     lost = summary["skipped"] or summary["missing"]
     return not lost and any(summary["rows"].values())
@@ -214,7 +211,7 @@ def _find_corpora(keys: Sequence[str]) -> list[Corpus]:
         wanted = corpus_keys() if _ALL in keys else dict.fromkeys(keys)
         return [find_corpus(key) for key in wanted]
     except ValueError as error:
-        raise _UsageError(error) from None
+        raise UsageError(error) from None
 
 
 def _parse_options(
@@ -225,7 +222,7 @@ def _parse_options(
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise _UsageError(f"--option {text}: write it as NAME=VALUE.")
+            raise UsageError(f"--option {text}: write it as NAME=VALUE.")
         given[name] = value
     found: dict[str, dict[str, str]] = {}
     for corpus in corpora:
@@ -234,10 +231,10 @@ def _parse_options(
         try:
             choose_options(corpus, found[corpus.key])
         except LayoutError as error:
-            raise _UsageError(error) from None
+            raise UsageError(error) from None
     for name in given:
         if not any(name in options for options in found.values()):
-            raise _UsageError(
+            raise UsageError(
                 f"--option {name}: none of these corpora has it. Options are listed "
                 "by `python -m data_prep list CORPUS --layout`."
             )

@@ -19,7 +19,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_prep.files import atomic_path
-from data_prep.options import add_data_root, add_noprogressbar, add_workers
+from data_prep.options import (
+    UsageError,
+    add_data_root,
+    add_noprogressbar,
+    add_workers,
+)
 from data_prep.shards.audio import NATIVE
 from data_prep.shards.index import read_index, write_index
 from data_prep.shards.layout import FAILURES, INDEX, STATE
@@ -188,8 +193,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make or verify shards; 1 if audio is not in them or something is wrong."""
     if bool(arguments.manifests) == arguments.verify:
-        print("error: give manifests, or --verify and none", file=sys.stderr)
-        return 2
+        raise UsageError("give manifests, or --verify and none")
     if arguments.verify:
         return _verify(arguments)
     rate = arguments.sample_rate
@@ -201,7 +205,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.shard_size,
             rate if rate == NATIVE else int(rate),
             arguments.seed,
-            max(arguments.workers, 1),
+            arguments.workers,
             not arguments.noprogressbar,
         )
     except OSError as error:
@@ -227,7 +231,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     """Print what is wrong with shards; 1 if anything is."""
     index = read_index(arguments.out)
-    found = verify_shards(arguments.out, max(arguments.workers, 1))
+    found = verify_shards(arguments.out, arguments.workers)
     off = True if arguments.noprogressbar else None
     total = len(index["shards"]) + 1
     problems = [

@@ -11,8 +11,7 @@ import csv
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +27,8 @@ from data_prep.manifest import (
     check_row,
     iter_rows,
 )
+from data_prep.text import printable
+from data_prep.workers import open_map
 
 __all__ = [
     "FileCheck",
@@ -109,6 +110,11 @@ def check_file(path: str | Path) -> FileCheck:
         readable = False
     if readable:
         columns, digest = _header(path), file_digest(path)
+        if "" in columns:  # as pandas calls its index
+            problems.append(
+                f"{path}: a column of the header has no name. Name it, or remove it."
+            )
+            readable = False
     return FileCheck(path, columns, rows, problems, more, readable, digest)
 
 
@@ -130,9 +136,8 @@ def check_files(
     ------
     FileCheck
     """
-    pool = ProcessPoolExecutor(workers) if workers > 1 < len(paths) else nullcontext()
-    with pool as executor:
-        found = (executor.map if executor else map)(check_file, paths)
+    with open_map(min(workers, len(paths))) as apply:
+        found = apply(check_file, paths)
         # `disable=None` leaves the bar out where there is no terminal.
         off = None if progressbar else True
         yield from tqdm(found, "manifests", len(paths), disable=off)
@@ -213,6 +218,7 @@ class ManifestTable:
         found = dict.fromkeys(name for check in checks for name in check.columns)
         known = (*COLUMNS, *OPTIONAL_COLUMNS)
         others = tuple(name for name in found if name not in known)
+        self._require_distinct(others)
         #: All columns of the table, in the order of a manifest.
         self.columns = known + others
         #: Those that some file has, and the corpus.
@@ -247,7 +253,8 @@ class ManifestTable:
         -------
         list of tuple
         """
-        return self.database.execute(sql, list(values)).fetchall()
+        with _explained(self.folder):
+            return self.database.execute(sql, list(values)).fetchall()
 
     def batches(self, sql: str, size: int = 4096) -> Iterator[list[tuple]]:
         """Run a query and yield its result in pieces.
@@ -263,9 +270,10 @@ class ManifestTable:
         ------
         list of tuple
         """
-        result = self.database.cursor().execute(sql)
-        while batch := result.fetchmany(size):
-            yield batch
+        with _explained(self.folder):
+            result = self.database.cursor().execute(sql)
+            while batch := result.fetchmany(size):
+                yield batch
 
     def write_csv(self, path: str | Path, sql: str) -> None:
         """Write the result of a query as CSV, without atomicity.
@@ -278,12 +286,26 @@ class ManifestTable:
             The query.
         """
         form = "FORMAT csv, HEADER, DELIMITER ',', QUOTE '\"', ESCAPE '\"'"
-        self.query(f"COPY ({sql}) TO {literal(str(path))} ({form})")
+        self.query(f"COPY ({sql}) TO {literal(_encodable(path))} ({form})")
+
+    def _require_distinct(self, names: Sequence[str]) -> None:
+        """Raise ManifestError for columns that differ by case in different files."""
+        for name in names:
+            twin = next(one for one in names if one.casefold() == name.casefold())
+            if twin != name:
+                files = [
+                    next(str(c.path) for c in self.checks if column in c.columns)
+                    for column in (twin, name)
+                ]
+                raise ManifestError(
+                    f"{files[0]} has the column {twin!r}, {files[1]} has {name!r}: "
+                    "they differ in upper and lower case only. Rename one."
+                )
 
     def _load(self) -> None:
         """Make the database and read all files."""
         self.database = duckdb.connect(
-            str(self.folder / "rows.duckdb"),
+            _encodable(self.folder / "rows.duckdb"),
             config={
                 "memory_limit": MEMORY_LIMIT,
                 "threads": self.threads,
@@ -305,9 +327,10 @@ class ManifestTable:
         )
         types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in check.columns)
         try:
+            source = literal(_encodable(check.path))
             (count,) = self.query(
                 f"INSERT INTO rows SELECT {number}, {values} FROM read_csv("
-                f"{literal(str(check.path))}, columns = {{{types}}}, header = true, "
+                f"{source}, columns = {{{types}}}, header = true, "
                 "auto_detect = false, delim = ',', quote = '\"', escape = '\"')"
             )[0]
         except duckdb.Error as error:
@@ -332,6 +355,35 @@ class ManifestTable:
             own = literal(self.corpora[number])
             return f"CASE WHEN {value} IN ('', '-') THEN {own} ELSE {value} END"
         return value
+
+
+def _encodable(path: str | Path) -> str:
+    """A path as text for the database, which knows UTF-8 only."""
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ManifestError(
+            f"{printable(text)}: the name is not UTF-8. Rename the file or folder."
+        ) from None
+    return text
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Raise ManifestError where the database lacks room, on disk or in memory."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        reason = str(error).partition("\n")[0]
+        raise ManifestError(
+            f"{folder.parent}: the rows cannot be worked on there ({reason}). Make "
+            "room, or name another folder with --out or, for `check`, in $TMPDIR."
+        ) from None
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":  # which is what Ctrl-C becomes there
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _header(path: Path) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
-"""Tables as text."""
+"""Text for people: tables, and names that cannot be printed."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-__all__ = ["align"]
+__all__ = ["align", "printable"]
 
 
 def align(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
@@ -36,3 +36,21 @@ def align(lines: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
         ]
         texts.append("  ".join(cells).rstrip())
     return "\n".join(texts)
+
+
+def printable(text: str) -> str:
+    r"""Text with control characters and undecodable bytes written out.
+
+    Example
+    -------
+    >>> printable("a\n\udcff")
+    'a\\n\\xff'
+    """
+    return "".join(
+        character
+        if character.isprintable()
+        else f"\\x{ord(character) - 0xDC00:02x}"
+        if "\udc80" <= character <= "\udcff"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )

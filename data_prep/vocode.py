@@ -23,8 +23,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_prep.audio_info import AudioError
+from data_prep.files import explain_refusal
 from data_prep.manifest import ManifestError, read_manifest, write_manifest
-from data_prep.options import add_data_root, add_noprogressbar, add_workers, positive
+from data_prep.options import (
+    UsageError,
+    add_data_root,
+    add_noprogressbar,
+    add_workers,
+)
 from data_prep.vocoders import VOCODERS, VocoderError, model_folder
 from data_prep.vocoders.base import weights_key
 from data_prep.vocoders.making import remove_leftovers
@@ -192,7 +198,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]ID_OR_FOLDER",
         help="model of a vocoder (default: see the list; downloaded once)",
     )
-    add_workers(parser, "processes on the CPU, one thread each", type=positive)
+    add_workers(parser, "processes on the CPU, one thread each")
     add(
         "--device",
         choices=("cpu", "cuda"),
@@ -225,11 +231,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Vocode manifests, write those of the copies; 1 if anything failed."""
-    try:
-        given = _weights_by_vocoder(arguments.weights, arguments.vocoder)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    given = _weights_by_vocoder(arguments.weights, arguments.vocoder)
     rows = read_manifest(arguments.manifests)
     chosen = [row for row in rows if arguments.labels in (row["Label"], "all")]
     if not chosen:
@@ -248,8 +250,10 @@ def run(arguments: argparse.Namespace) -> int:
             _check_manifest(_manifest(arguments.out, name), name, chosen)
         for name, folder in folders.items():
             _vocode(chosen, name, folder, arguments, failures)
-    except (VocoderError, OSError) as error:
+    except VocoderError as error:
         failures.append(str(error))
+    except OSError as error:
+        failures.append(explain_refusal(error))
     for message in failures:
         print(f"failed: {message}", file=sys.stderr)
     return 1 if failures else 0
@@ -305,19 +309,19 @@ def _check_manifest(
 
 
 def _weights_by_vocoder(values: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """Read `--weights`; raise ValueError if it is not clear whose they are."""
+    """Read `--weights`; raise UsageError if it is not clear whose they are."""
     named = {}
     for value in values:
         name, equals, source = value.partition("=")
         if not equals or name not in VOCODERS:
             if len(names) > 1:
-                raise ValueError(
+                raise UsageError(
                     f"--weights {value}: for which of {', '.join(names)}? Write "
                     f"--weights NAME={value}"
                 )
             name, source = names[0], value
         if name not in names or VOCODERS[name].hub_id is None or name in named:
-            raise ValueError(
+            raise UsageError(
                 f"--weights {value}: {name} was not asked for, has no weights or has "
                 "them already. Leave this out."
             )

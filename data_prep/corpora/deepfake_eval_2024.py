@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -59,9 +60,12 @@ def utterances(tree: Tree) -> Iterator[Utterance]:
             return error
 
     recordings = list(_recordings(tree, keyed))
-    # Decoders let other threads run.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(decode, recordings)
+    with (
+        # Decoders let other threads run.
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        # When the run is stopped, recordings that wait are not decoded.
+        closing(pool.map(decode, recordings)) as found,
+    ):
         for recording, info in zip(recordings, found, strict=True):
             if isinstance(info, AudioError):
                 tree.skip(recording.name, str(info))

@@ -20,6 +20,7 @@ from data_prep.audio_info import AudioError, audio_info
 from data_prep.corpora.base import LayoutError, Utterance
 from data_prep.engine.cache import HeaderCache, Known, path_keys
 from data_prep.headers import Facts, open_header
+from data_prep.workers import choose_interrupt, shield_start
 
 __all__ = ["CHUNK", "NO_FILE", "Audio", "Prober", "probe", "probe_batch"]
 
@@ -131,7 +132,8 @@ class Prober:
             for utterances in lists:
                 chunk = self._dispatch(utterances)
                 stamps = chunk.known.stamps
-                job = pool.submit(probe_batch, self.root, chunk.paths, stamps)
+                with shield_start():
+                    job = pool.submit(probe_batch, self.root, chunk.paths, stamps)
                 pending.append((chunk, job))
                 if len(pending) > 2 * self.workers:
                     chunk, job = pending.popleft()
@@ -259,7 +261,8 @@ def _chunks(stream: Iterator[Utterance]) -> Iterator[list[Utterance]]:
 
 
 def _end_with_parent() -> None:
-    """Let this process end when the one that started it was killed."""
+    """Let this process end at Ctrl-C, and when the one that started it was killed."""
+    choose_interrupt()
     parent = parent_process()
     if parent is not None:
         Thread(target=_exit_after, args=(parent,), daemon=True).start()

@@ -9,8 +9,9 @@ from data_prep.corpora.base import Corpus, LayoutError, Utterance
 from data_prep.headers import Facts
 from data_prep.languages import is_language
 from data_prep.manifest import COLUMNS, LABELS, ROOT, SPLITS, UNKNOWN
+from data_prep.text import printable
 
-__all__ = ["Group", "Record", "RowError", "RowMaker", "printable"]
+__all__ = ["Group", "Record", "RowError", "RowMaker"]
 
 # What cannot stand in a manifest: control characters and line ends, `$`, which
 # SpeechBrain replaces, and what is left of names that are not UTF-8.
@@ -258,21 +259,3 @@ def _explain(row: tuple[str, ...], recording: str) -> None:
                 f"{name} {what}, which a manifest cannot hold: {printable(value)}. "
                 "Rename the file."
             )
-
-
-def printable(text: str) -> str:
-    r"""Text with control characters and undecodable bytes written out.
-
-    Example
-    -------
-    >>> printable("a\n\udcff")
-    'a\\n\\xff'
-    """
-    return "".join(
-        character
-        if character.isprintable()
-        else f"\\x{ord(character) - 0xDC00:02x}"
-        if "\udc80" <= character <= "\udcff"
-        else character.encode("unicode_escape").decode()
-        for character in text
-    )

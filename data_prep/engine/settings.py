@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,10 +58,10 @@ def choose_options(corpus: Corpus, given: Mapping[str, str]) -> dict[str, str]:
             )
         chosen[name] = str(value)
     try:
-        too_short = float(chosen["min_duration"]) < _LEAST
+        usable = _LEAST <= float(chosen["min_duration"]) < math.inf
     except ValueError:
-        too_short = True
-    if too_short:
+        usable = False
+    if not usable:
         raise LayoutError(
             f"option min_duration is {chosen['min_duration']!r}; it must be a number "
             f"of seconds, {_LEAST} or more."

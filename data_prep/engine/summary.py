@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 
 from data_prep.corpora.base import Corpus
-from data_prep.engine.rows import Group, printable
+from data_prep.engine.rows import Group
+from data_prep.text import printable
 
 __all__ = ["FORMAT", "TOLERANCE", "Totals", "compare", "listed"]
 

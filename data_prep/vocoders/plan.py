@@ -12,6 +12,7 @@ from data_prep.manifest import (
     OPTIONAL_COLUMNS,
     ROOT,
     UNKNOWN,
+    VOCODED,
     ManifestError,
     resolve_path,
 )
@@ -180,7 +181,7 @@ def copy_row(
         "AudioChannel": 1,
         "AudioEncoding": encoding,
         "AudioBitSample": bits,
-        "Corpus": UNKNOWN if corpus == UNKNOWN else f"{corpus}-Vocoded",
+        "Corpus": UNKNOWN if corpus == UNKNOWN else f"{corpus}{VOCODED}",
         "Recording": source["ID"] if recording == UNKNOWN else recording,
     }
     kept = {key: source[key] for key in ("Speaker", "Proportion", "Language")}

@@ -17,6 +17,7 @@ from data_prep.vocoders import VOCODERS, load_vocoder
 from data_prep.vocoders.base import TorchVocoder, Vocoder, VocoderError
 from data_prep.vocoders.making import make_copy
 from data_prep.vocoders.plan import Copy
+from data_prep.workers import choose_interrupt, shield_start
 
 __all__ = ["Job", "list_devices", "make_copies"]
 
@@ -126,7 +127,8 @@ def make_copies(
         pending: deque = deque()
         try:
             for copy in copies:
-                pending.append((copy, pool.submit(_try_here, copy, job)))
+                with shield_start():
+                    pending.append((copy, pool.submit(_try_here, copy, job)))
                 if len(pending) >= _AHEAD * len(devices):
                     done, future = pending.popleft()
                     yield done, future.result()
@@ -147,6 +149,7 @@ _device = "cpu"
 def _take_device(queue) -> None:
     """Choose the device of this worker process."""
     global _device
+    choose_interrupt(finish=True)
     _device = queue.get()
 
 

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from data_prep import audit as module
+from data_prep import regression
 from data_prep.__main__ import main
 from data_prep.audio_info import AudioError
 from data_prep.audit import COMBINED, AuditData, audit, audit_data, audit_slices
@@ -107,32 +108,6 @@ def test_combination_sees_what_single_features_do_not():
     assert found[COMBINED]["eer"] < 0.05
 
 
-def test_regression_is_the_optimum_of_its_loss():
-    rng = np.random.default_rng(1)
-    features = rng.normal(3, 2, size=(200, 2))
-    labels = (features @ [1.0, -0.5] + rng.normal(size=200) > 1.5).astype(int)
-    model = module._fit(features, labels)
-    inputs = np.column_stack(
-        [(features - features.mean(0)) / features.std(0), np.ones(200)]
-    )
-    error = 1 / (1 + np.exp(-inputs @ model.weights)) - labels
-    gradient = inputs.T @ error + np.append(model.weights[:2], 0)
-    assert np.abs(gradient).max() < 0.01
-    assert model.weights[0] > 1 and model.weights[1] < -0.5
-
-
-def test_groups_are_not_split_and_classes_are_spread():
-    rng = np.random.default_rng(2)
-    groups = np.append(np.arange(60), rng.integers(0, 60, 600))
-    labels = (groups % 3 == 0).astype(int)
-    folds = module._folds(AuditData(np.zeros((660, 1)), labels, groups))
-    assert all(len(set(folds[groups == group])) == 1 for group in range(60))
-    real_groups = [
-        len(set(groups[(folds == fold) & (labels == 1)])) for fold in range(5)
-    ]
-    assert real_groups == [4] * 5
-
-
 def test_speakers_do_not_leak_through_the_cross_validation():
     # Features tell the speaker, speakers have one class, classes have no pattern.
     rng = np.random.default_rng(3)
@@ -147,16 +122,43 @@ def test_speakers_do_not_leak_through_the_cross_validation():
     assert grouped[-1]["eer"] > 0.3 > leaking[-1]["eer"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "group"),
-    [
-        ({}, "a"),
-        ({"Speaker": "7"}, "c Speaker 7"),
-        ({"Speaker": "7", "Recording": "r"}, "c Recording r"),
-    ],
-)
-def test_group_is_recording_then_speaker(changes, group):
-    assert module._group(row("a", "real", **changes)) == group
+def test_a_copy_is_held_out_with_its_source():
+    # Every clip has features of its own, and its copy has exactly the same: what was
+    # learned of a clip would tell its copy wrongly.
+    rng = np.random.default_rng(4)
+    rows = [row(f"a{index}", "real", Speaker=str(index % 4)) for index in range(60)]
+    copies = [
+        source
+        | {"ID": f"Vo-{source['ID']}", "Label": "fake"}
+        | {"Corpus": "c-Vocoded", "Recording": source["ID"]}
+        for source in rows
+    ]
+    features = np.tile(rng.normal(size=(60, 30)), (2, 1))
+    found = module._data([*rows, *copies], features)
+    folds = regression._folds(found)
+    assert (folds[:60] == folds[60:]).all()
+    combined = audit_data(map(str, range(30)), found, None, 1)[-1]
+    assert combined["eer"] == 0.5
+
+
+def test_speakers_of_one_class_do_not_hide_a_leak():
+    # One genuine reader: her clips cannot all be held out, so they are one by one.
+    rows = [row(f"a{i}", "real", Speaker="LJ") for i in range(30)]
+    rows += [row(f"b{i}", "fake", Speaker=str(i % 3)) for i in range(30)]
+    duration = np.repeat([2.0, 1.0], 30) + 0.1 * np.random.default_rng(5).normal(
+        size=60
+    )
+    combined = audit_data(["d"], module._data(rows, duration[:, None]), None, 10)[-1]
+    assert (combined["eer"], combined["fitted_on"]) == (0.0, "cross-validation")
+
+
+def test_one_recording_of_a_class_cannot_be_cross_validated():
+    rows = [row(f"a{i}", "real", Recording="r") for i in range(9)]
+    rows += [row(f"b{i}", "fake") for i in range(9)]
+    found = module._data(rows, np.arange(18.0)[:, None])
+    duration, combined = audit_data(["duration"], found, None, 10)
+    assert (duration["eer"], duration["fitted_on"]) == (0.0, "itself")
+    assert (combined["eer"], combined["fitted_on"]) == (0.5, "-")
 
 
 def test_one_class_is_refused(tmp_path):

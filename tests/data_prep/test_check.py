@@ -17,6 +17,7 @@ from data_prep import check as verb
 from data_prep.check import check
 from data_prep.findings import Report
 from data_prep.manifest import ManifestError
+from data_prep.options import UsageError
 
 RATE = 16000
 
@@ -125,6 +126,17 @@ def test_folders_are_searched_and_other_files_named(tmp_path):
         findings([tmp_path / "empty"])
 
 
+def test_a_column_without_name_is_named(tmp_path):
+    found, _ = findings([put(tmp_path / "m.csv", {"": "0"} | row("a"))])
+    assert kinds(found) == [("error", "row")] and "has no name" in found[0]["detail"]
+
+
+def test_a_folder_called_as_a_manifest_is_none(tmp_path):
+    put(tmp_path / "m.csv", row("a"))
+    (tmp_path / "old.csv").mkdir()
+    assert findings([tmp_path])[0] == []
+
+
 def test_repeated_ids_in_a_file_are_errors(tmp_path):
     path = put(tmp_path / "m.csv", row("a"), row("b"), row("a"))
     found, _ = findings([path])
@@ -140,6 +152,62 @@ def test_repeated_ids_across_files(tmp_path):
         "b": "error",
     }
     assert str(one) in found[0]["file"] and str(two) in found[0]["file"]
+
+
+def test_lists_of_which_one_has_the_other_are_told_once(tmp_path):
+    rows = [row(f"r{i}") for i in range(20)]
+    put(tmp_path / "test.csv", *rows)
+    put(tmp_path / "test_A.csv", *rows[:8])
+    put(tmp_path / "test_B.csv", *rows[7:15], row("other"))
+    found, _ = findings([tmp_path])
+    kind = "rows in two lists"
+    assert kinds(found) == [("note", kind), ("warning", kind), ("warning", kind)]
+    details = [finding["detail"].partition(";")[0] for finding in found]
+    assert details == [
+        "all 8 rows of test_A.csv are in the other list",
+        "8 rows, such as this one, are in both",
+        "1 rows, such as this one, are in both",
+    ]
+    assert [finding["id"] for finding in found] == ["r0", "r10", "r7"]
+    # What is really wrong is not hidden by that.
+    put(tmp_path / "test_B.csv", *rows)
+    found, _ = findings([tmp_path])
+    assert kinds(found)[2:] == [("warning", kind)], "a list that is there twice"
+    put(tmp_path / "test_A.csv", *rows[:8], rows[0], row("r1", Duration="2"))
+    found, _ = findings([tmp_path])
+    errors = [finding["id"] for finding in found if finding["severity"] == "error"]
+    assert errors == ["r0", "r1"]
+
+
+def test_a_list_that_has_another_is_nothing_wrong(tmp_path, capsys):
+    put(tmp_path / "test.csv", row("a"), row("b"))
+    put(tmp_path / "test_A.csv", row("a"))
+    assert run(tmp_path) == 0
+    *_, note, example, verdict = capsys.readouterr().out.splitlines()
+    assert note == "note: rows in two lists: 1"
+    assert "all 1 rows of test_A.csv are in the other list" in example
+    assert verdict == "nothing wrong in the rows"
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        pytest.param("train.csv", "more.csv", id="purpose not known"),
+        pytest.param("A/train.csv", "B/test.csv", id="folders apart"),
+    ],
+)
+def test_rows_in_lists_that_are_not_compared_are_told(tmp_path, first, second):
+    put(tmp_path / first, row("a"), row("b"))
+    put(tmp_path / second, row("a"), row("c"))
+    found, _ = findings([tmp_path])
+    assert kinds(found) == [("warning", "rows in two lists")]
+
+
+def test_ids_that_differ_by_case_only(tmp_path):
+    put(tmp_path / "m.csv", row("CodecF-a"), row("Codecf-a"), row("Codecf-b"))
+    found, _ = findings([tmp_path])
+    assert kinds(found) == [("warning", "case of IDs")]
+    assert found[0]["detail"].startswith("differs from Codecf-a in upper and lower")
 
 
 @pytest.mark.parametrize(
@@ -173,8 +241,24 @@ def test_repeated_ids_across_files(tmp_path):
             {"Speaker": "s"},
             [("warning", "leak: speaker")],
         ),
+        (
+            {"ID": "x", "Path": "y", "Speaker": "s", "Corpus": "mine-Vocoded"},
+            {"Speaker": "s"},
+            [("warning", "leak: speaker")],
+        ),
+        (
+            {"ID": "x", "Path": "y", "Recording": "r", "Corpus": "mine-Vocoded"},
+            {"Recording": "r"},
+            [("error", "leak: recording")],
+        ),
+        (
+            {"ID": "x", "Path": "y", "Recording": "a", "Corpus": "other"},
+            {},
+            [("error", "leak: source")],
+        ),
     ],
-    ids="row path id piece other-piece recording other-corpus speaker".split(),
+    ids="row path id piece other-piece recording other-corpus speaker speaker-of-copy "
+    "recording-of-copy source".split(),
 )
 def test_leaks(tmp_path, train, test, expected):
     paths = [
@@ -334,6 +418,30 @@ def test_the_same_audio_under_other_names(tmp_path, audio):
         f for f in found if f["kind"] not in ("leak: fingerprint", "audio storage")
     ]
     assert others == []
+
+
+def test_fingerprints_decode_all_audio(tmp_path, audio, capsys):
+    wav = syllables(0, 1.0)
+    for name in "ab":
+        audio(f"{name}.flac", wav if name == "a" else syllables(1, 1.0))
+        facts = {"Path": f"$ROOT/{name}.flac", "AudioEncoding": "FLAC"}
+        put(tmp_path / f"{name}.csv", row(name, **facts))
+    path = tmp_path / "data/a.flac"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    lists = [tmp_path / "a.csv", "--data-root", tmp_path / "data"]
+    assert run(*lists) == 0, "damage behind the header"
+    assert run(*lists, "--fingerprints") == 1
+    printed = capsys.readouterr()
+    assert "damaged" in printed.out and "nothing to compare: 1" in printed.out
+    lists[0] = tmp_path / "b.csv"
+    assert run(*lists, "--fingerprints") == 0
+    assert run(*lists, "--fingerprints", "--decode", "all") == 0
+
+
+@pytest.mark.parametrize("decode", ["none", "headers"])
+def test_fingerprints_without_decoding_are_a_usage_error(tmp_path, decode):
+    with pytest.raises(UsageError, match=f"--decode {decode} forbids"):
+        run(tmp_path, "--fingerprints", "--decode", decode)
 
 
 def test_command(tmp_path, audio):

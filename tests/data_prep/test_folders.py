@@ -104,7 +104,7 @@ def test_one_speaker_only_is_explained(tmp_path):
 def test_no_audio_in_a_folder_is_explained(tmp_path):
     own = fill(tmp_path / "own", "real/a.wav", "real/b.wav")
     (own / "fake").mkdir()
-    with pytest.raises(LayoutError, match="0 fake files"):
+    with pytest.raises(LayoutError, match="no fake audio: nothing below"):
         prepare_folders(own / "real", own / "fake", tmp_path / "out")
 
 

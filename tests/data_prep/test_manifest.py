@@ -169,6 +169,28 @@ def test_wrong_number_of_fields(csv_file, change, kind):
         read_manifest(csv_file("\n".join(lines)))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param("Attack", "the columns 'Attack' and 'Attack'", id="twice"),
+        pytest.param("speaker", "the columns 'Speaker' and 'speaker'", id="by case"),
+        pytest.param("start", "the columns 'start' and 'Start'", id="optional"),
+    ],
+)
+def test_columns_have_different_names(csv_file, name, message):
+    lines = ORIGINAL.splitlines()
+    path = csv_file("\n".join([f"{lines[0]},{name}", f"{lines[1]},x"]))
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(path)
+
+
+def test_text_has_no_nul(csv_file):
+    with pytest.raises(
+        ManifestError, match=r"line 2 .*Language is 'E\\x00'; it has a NUL"
+    ):
+        read_manifest(csv_file(ORIGINAL.replace("EN", "E\0")))
+
+
 def test_manifest_without_rows(csv_file):
     with pytest.raises(ManifestError, match=r"no rows in .*m\.csv"):
         read_manifest(csv_file(ORIGINAL.splitlines()[0]))

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -289,6 +290,31 @@ def test_a_manifest_that_its_summary_lists_may_not_be_gone(folder):
         run(folder, {"train": take("A")})
 
 
+@pytest.mark.parametrize("content", ["{", "{}", "[3]", '{"manifests": [{"file": 3}]}'])
+def test_a_summary_that_is_damaged(folder, content):
+    (folder / "manifests/A/summary.json").write_text(content)
+    with pytest.raises(ManifestError, match=r"A/summary\.json: does not list the mani"):
+        run(folder, {"train": take("A")})
+
+
+def test_a_folder_is_no_manifest(folder):
+    put(folder / "manifests", "Own", [row("own")], summary=False)
+    (folder / "manifests/Own/old.csv").mkdir()
+    assert run(folder, {"train": take("Own")})[1]["lists"]["train"]["rows"] == 1
+
+
+def test_a_folder_whose_name_is_not_utf8(folder):
+    with pytest.raises(ManifestError, match="the name is not UTF-8. Rename"):
+        run(folder, {"train": take("A")}, out=os.fsdecode(b"na\xff"))
+
+
+def test_columns_of_two_files_that_differ_by_case(folder):
+    put(folder / "manifests", "Own", [row("a") | {"mood": "x"}], summary=False)
+    put(folder / "manifests", "Other", [row("b") | {"Mood": "x"}], summary=False)
+    with pytest.raises(ManifestError, match="has the column 'mood', .* has 'Mood'"):
+        run(folder, {"train": take("Own", "Other")})
+
+
 def test_files_that_a_summary_does_not_list_are_no_manifests(folder):
     (folder / "manifests/A/skipped.csv").write_text("what,reason\n")
     rows, _ = run(folder, {"train": take("A")})
@@ -415,6 +441,12 @@ def test_a_corpus_without_splits_may_be_divided(folder):
         ("lists: {train/a: {take: [{corpora: A}]}}", "no name for a file"),
         ("lists: {}", "lists is empty"),
         ("seed: x\nlists: {train: {take: [{corpora: A}]}}", "seed is 'x'"),
+        ("lists: {train: {take: [{corpora: A, hours: .nan}]}}", "hours is nan"),
+        ("lists: {train: {take: [{corpora: A, hours: .inf}]}}", "hours is inf"),
+        ("lists: {train: {take: [{corpora: ''}]}}", "has ''; give the names"),
+        ("lists: {train: {take: [{corpora: ../A}]}}", "has '../A'; give the names"),
+        ("lists: {test: {}, Test: {purpose: test}}", "one file where upper and lower"),
+        ("seed: true\nlists: {train: {take: [{corpora: A}]}}", "seed is True"),
         ("- train", "is no mapping"),
         ("a: [", "not YAML"),
     ],

@@ -102,15 +102,18 @@ def test_a_wrong_data_root(prepare, root, place, message):
         (["ljspeech", "--option", "a"], "write it as NAME=VALUE"),
         (["ljspeech", "--option", "a=b"], "--option a: none of these corpora has it"),
         (["ljspeech", "--option", "min_duration=x"], "a number of seconds"),
+        (["ljspeech", "--option", "min_duration=nan"], "a number of seconds"),
     ],
-    ids=["corpus", "no value", "unknown option", "bad value"],
+    ids=["corpus", "no value", "unknown option", "bad value", "no number"],
 )
 def test_commands_that_cannot_be_meant(prepare, arguments, message):
     code, printed = prepare(*arguments)
     assert code == 2 and message in printed.err and printed.out == ""
 
 
-@pytest.mark.parametrize("arguments", [["--mode", "fast"], ["--workers", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--mode", "fast"], ["--workers", "0"], ["--workers", "x"]]
+)
 def test_usage_errors_of_options(arguments):
     command = ["prepare", "mls", "--data-root", "x", "--out", "y", *arguments]
     with pytest.raises(SystemExit) as stop:

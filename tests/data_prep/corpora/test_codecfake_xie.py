@@ -1,11 +1,15 @@
 """Codecfake of Xie et al."""
 
+from collections import Counter
+
 import pytest
 from corpus_checks import facts, left_out, mentions, recordings
 from corpus_trees import prepare, write_audio, write_text
 
-from data_prep.corpora import find_corpus
+from data_prep.corpora import corpus_keys, find_corpus
 from data_prep.corpora.base import LayoutError
+from data_prep.corpora.codecfake_wu import CODECS
+from data_prep.corpora.codecfake_xie import PARTS
 
 LINES = {
     "train": [
@@ -154,3 +158,11 @@ def test_corpus_and_its_twin_differ_on_every_file_system():
     twins = [find_corpus("codecfake_wu"), find_corpus("codecfake_xie")]
     names = {corpus.name.lower() for corpus in twins}
     assert len(names) == 2
+
+
+def test_ids_of_the_twins_differ_by_more_than_case():
+    """Their prefixes do not, so what follows must: `<codec>+...` and `<part>-...`."""
+    prefixes = Counter(find_corpus(key).prefix.casefold() for key in corpus_keys())
+    assert [name for name, count in prefixes.items() if count > 1] == ["codecf"]
+    starts = tuple(f"{part}-".casefold() for part in PARTS)
+    assert not [codec for codec in CODECS if codec.casefold().startswith(starts)]
