@@ -4,6 +4,15 @@
     python evaluate.py hparams/eval_mini.yaml
     python evaluate.py hparams/eval_mini.yaml --detector FOLDER_OR_HUB_ID
 
+Test sets are manifests, `test_csv`. Their audio comes from files, or from shards that
+`python -m data_prep shard` made of the same manifests:
+
+    python -m data_prep shard lists/test_a.csv --data-root DATA --out shards/test_a
+    python evaluate.py YAML --test_csv lists/test_a.csv --test_shards shards
+
+`test_shards` is a folder, or its URL, with a folder of shards for each set, named like
+its manifest; or where those of each set are: `{test_a: https://HOST/a/index.json}`.
+
 For each test set, `scores.csv` (one row per trial) and `scores.png`, a picture, go to a
 folder of its name in the output folder; of pieces of recordings also `recordings.csv`
 (one row per recording). The tables of all sets are `metrics.csv` and
@@ -27,6 +36,7 @@ from recipes.AntiDeepfake.command import (
 from recipes.AntiDeepfake.evaluation import (
     contamination,
     named_sets,
+    named_shards,
     report_set,
     score_set,
 )
@@ -43,6 +53,7 @@ def main(arguments: list[str]) -> int:
     hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
     sets = named_sets(hparams["test_csv"])
+    shards = named_shards(hparams.get("test_shards"), sets)
     detector = load_detector(hparams["detector"], run_opts)
     digest, model = detector.digest(), ssl_model_name(hparams["detector"])
     tables, recordings, code = [], [], 0
@@ -55,6 +66,7 @@ def main(arguments: list[str]) -> int:
             folder,
             key=f"precision {run_opts.precision}",
             digest=digest,
+            shards=shards.get(name),
             max_batch_length=hparams["max_batch_length"],
             num_workers=hparams["num_workers"],
             progressbar=show_progress(run_opts),

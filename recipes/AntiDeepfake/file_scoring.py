@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
 from lobes.detector import scores
+from recipes.AntiDeepfake.arrow_rows import ArrowRows
 from recipes.AntiDeepfake.calibration import Calibration, CalibrationError
 from recipes.AntiDeepfake.dataio import MIN_SAMPLES, SAMPLE_RATE, read_waveform
-from recipes.AntiDeepfake.rows import column_texts, select_rows
+from recipes.AntiDeepfake.rows import column_texts
 from recipes.AntiDeepfake.scoring import Scored, find_audio, score_rows
+from recipes.AntiDeepfake.shard_reader import Shards
+from recipes.AntiDeepfake.shard_scoring import score_shards
 
 __all__ = ["RULES", "Decision", "FileScorer", "LongScore"]
 
@@ -185,10 +188,30 @@ class FileScorer(ABC):
         Scored
             Every row is in `logits` or in `failures`.
         """
-        rows, too_long = self._part_too_long(rows)
-        settings["normalise"] = False
-        found = score_rows(self.logits, rows, data_folder, **settings)
-        return Scored(found.logits, too_long | found.failures)
+        settings |= {"normalise": False, "refused": self._too_long_rows(rows)}
+        return score_rows(self.logits, rows, data_folder, **settings)
+
+    def score_shards(self, rows: ArrowRows, shards: Shards, **settings) -> Scored:
+        """Score the rows of a manifest by their audio in shards.
+
+        Arguments
+        ---------
+        rows : ArrowRows
+            The manifest that the shards were made of, as `manifests.manifest_rows`
+            gives it.
+        shards : Shards
+            As of `shards.open_shards`.
+        **settings
+            `max_batch_length`, `num_workers`, `progressbar` and `log`, as for
+            `shard_scoring.score_shards`.
+
+        Returns
+        -------
+        Scored
+            Every row is in `logits` or in `failures`.
+        """
+        settings |= {"normalise": False, "refused": self._too_long_rows(rows)}
+        return score_shards(self.logits, rows, shards, **settings)
 
     def llr(self, score: float) -> float:
         """Log-likelihood ratio of real to fake for a score.
@@ -332,19 +355,16 @@ class FileScorer(ABC):
             "most. Use score_long_file, or a detector that is not an ONNX file."
         )
 
-    def _part_too_long(
-        self, rows: Sequence[Mapping[str, str]]
-    ) -> tuple[Sequence[Mapping[str, str]], dict[str, str]]:
+    def _too_long_rows(self, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+        """Reasons, by ID, why rows cannot be scored."""
         if self.max_seconds is None:
-            return rows, {}
-        reasons, kept = {}, []
+            return {}
         columns = [column_texts(rows, name) for name in ("ID", "Duration")]
-        for position, (name, seconds) in enumerate(zip(*columns, strict=True)):
-            if float(seconds) > self.max_seconds:
-                reasons[name] = f"{name}: {self.too_long(float(seconds))}"
-            else:
-                kept.append(position)
-        return select_rows(rows, kept), reasons
+        return {
+            name: f"{name}: {self.too_long(float(seconds))}"
+            for name, seconds in zip(*columns, strict=True)
+            if float(seconds) > self.max_seconds
+        }
 
     def _score_pieces(self, pieces: list[torch.Tensor]) -> torch.Tensor:
         wavs = pad_sequence(pieces, batch_first=True)

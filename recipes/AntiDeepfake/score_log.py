@@ -12,15 +12,19 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from recipes.AntiDeepfake.rows import column_texts
 
 __all__ = ["ScoreLog", "trials_digest", "weights_digest"]
+
+_AT_ONCE = 4096  # lines that are read together
 
 
 class ScoreLog:
@@ -51,15 +55,24 @@ class ScoreLog:
 
     def read(self) -> dict[str, tuple[float, float]]:
         """Logits (fake, real) by ID, of all processes and runs that had this key."""
-        found: dict[str, tuple[float, float]] = {}
+        return {
+            item_id: (fake, real)
+            for ids, logits in self.blocks()
+            for item_id, (fake, real) in zip(ids, logits.tolist(), strict=True)
+        }
+
+    def blocks(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        """The same, some thousand at a time: IDs and logits `[trials, 2]`."""
         for path in sorted(self.folder.glob("*.csv")):
             with open(path, newline="", encoding="utf-8") as file:
-                whole = [line for line in file if line.endswith("\n")]
-            if whole and whole[0] == f"{self.key}\n":
-                for item_id, fake, real in csv.reader(whole[1:]):
+                whole = (line for line in file if line.endswith("\n"))
+                if next(whole, None) != f"{self.key}\n":
+                    continue
+                lines = csv.reader(whole)
+                while block := list(islice(lines, _AT_ONCE)):
+                    ids, *logits = zip(*block, strict=True)
                     # Nine digits hold a float32, and only as one is it read exactly.
-                    found[item_id] = (float(np.float32(fake)), float(np.float32(real)))
-        return found
+                    yield list(ids), np.array(logits, np.float32).T
 
     def append(self, ids: Sequence[str], logits: Iterable[tuple[float, float]]) -> None:
         """Add scores to the file of this process; they survive it from then on."""

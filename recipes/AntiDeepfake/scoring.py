@@ -10,27 +10,30 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
 import soundfile
 import torch
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain.utils.distributed import ddp_barrier
 from tqdm import tqdm
 
 from data_prep.audio_info import AudioError, audio_info
 from data_prep.files import atomic_path
 from data_prep.manifest import UNKNOWN
 from recipes.AntiDeepfake.dataio import PassDataset, make_dataset, seconds
-from recipes.AntiDeepfake.rows import column_texts, select_rows
+from recipes.AntiDeepfake.logit_table import LogitTable
+from recipes.AntiDeepfake.rows import select_rows
 from recipes.AntiDeepfake.sampling import process_rank, scoring_loader
 from recipes.AntiDeepfake.score_log import ScoreLog
+from recipes.AntiDeepfake.scoring_run import Scored, ScoringRun
 
 __all__ = [
     "SCORE_COLUMNS",
     "Scored",
+    "collate",
     "find_audio",
     "list_failures",
     "score_rows",
@@ -38,19 +41,7 @@ __all__ = [
 ]
 
 SCORE_COLUMNS = ("ID", "Label", "Score", "LogitFake", "LogitReal")
-
-
-@dataclass
-class Scored:
-    """What scoring gave: logits by ID, and the reason for each ID without."""
-
-    logits: dict[str, tuple[float, float]] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-
-    def score(self, item_id: str) -> float:
-        """The CM score of a trial, `logit[real] - logit[fake]`."""
-        fake, real = self.logits[item_id]
-        return real - fake
+_AT_ONCE = 4096  # rows that are written together
 
 
 class _Reporting(torch.utils.data.Dataset):
@@ -69,7 +60,7 @@ class _Reporting(torch.utils.data.Dataset):
             return {"id": self.dataset.data_ids[index], "failure": str(error)}
 
 
-def _collate(items: Sequence[Mapping]) -> tuple[PaddedBatch | None, dict[str, str]]:
+def collate(items: Sequence[Mapping]) -> tuple[PaddedBatch | None, dict[str, str]]:
     """Put what can be scored in a batch, and the reasons of the rest beside it."""
     good = [item for item in items if "failure" not in item]
     failures = {item["id"]: item["failure"] for item in items if "failure" in item}
@@ -85,6 +76,7 @@ def score_rows(
     progressbar: bool = False,
     normalise: bool = True,
     log: ScoreLog | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> Scored:
     """Score every row, in batches of similar length.
 
@@ -108,37 +100,28 @@ def score_rows(
         Whether to normalise waveforms; `DeepfakeDetector.logits` does it itself.
     log : ScoreLog, optional
         Scores that are there already, which are not made again; new ones are added.
+    refused : dict, optional
+        Reasons, by ID, why rows are not to be scored; they become failures.
 
     Returns
     -------
     Scored
-        Of all processes together. Every row is in `logits` or in `failures`.
+        In the main process of all processes together: every row is in `logits` or in
+        `failures`. In the others what they know of.
 
     Raises
     ------
     RuntimeError
         If a row is in neither or was scored twice, which cannot be.
     """
-    known = log.read() if log else {}
-    ddp_barrier()  # what the others add now is not known to all
-    scored = Scored()
+    run = ScoringRun(rows, log, refused)
     todo = rows
-    if known:
-        ids = enumerate(column_texts(rows, "ID"))
-        todo = select_rows(rows, [i for i, name in ids if name not in known])
-    for batch, failures in _batches(
+    if not run.wanted.all():
+        todo = select_rows(rows, np.flatnonzero(run.wanted))
+    batches = _batches(
         todo, data_folder, max_batch_length, num_workers, progressbar, normalise
-    ):
-        scored.failures.update(failures)
-        if batch is not None:
-            wavs, wav_lens = batch.wav
-            with torch.inference_mode():
-                logits = predict(wavs, wav_lens).float().cpu().tolist()
-            found = dict(zip(batch.id, map(tuple, logits), strict=True))
-            scored.logits.update(found)
-            if log:
-                log.append(list(found), found.values())
-    return _gather(scored, known, rows)
+    )
+    return run.score(predict, batches)
 
 
 def _batches(
@@ -157,37 +140,11 @@ def _batches(
         _Reporting(dataset),
         seconds(dataset),
         max_batch_length,
-        collate_fn=_collate,
+        collate_fn=collate,
         num_workers=num_workers,
     )
     show = progressbar and process_rank()[0] == 0
     return tqdm(loader, disable=not show, desc="scoring")
-
-
-def _gather(
-    scored: Scored,
-    known: Mapping[str, tuple[float, float]],
-    rows: Sequence[Mapping[str, str]],
-) -> Scored:
-    """Join the parts of all processes and check that every trial is there once."""
-    parts = [scored]
-    if process_rank()[1] > 1:
-        parts = [None] * process_rank()[1]
-        torch.distributed.all_gather_object(parts, scored)
-    old = (name for name in column_texts(rows, "ID") if name in known)
-    parts.append(Scored({name: known[name] for name in old}))
-    whole = Scored()
-    for part in parts:
-        whole.logits.update(part.logits)
-        whole.failures.update(part.failures)
-    count = sum(len(part.logits) + len(part.failures) for part in parts)
-    lost = any(
-        name not in whole.logits and name not in whole.failures
-        for name in column_texts(rows, "ID")
-    )
-    if count != len(rows) or lost:
-        raise RuntimeError(f"{len(rows)} trials were to be scored, but {count} were.")
-    return whole
 
 
 def write_scores(
@@ -219,15 +176,28 @@ def write_scores(
         return
     writer = csv.DictWriter(target, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        if row["ID"] in scored.logits:
-            writer.writerow({**row, **_numbers(scored, row["ID"])})
+    remaining = iter(rows)
+    while block := list(islice(remaining, _AT_ONCE)):
+        found = _logits_of([row["ID"] for row in block], scored.logits)
+        writer.writerows(
+            {**row, **_numbers(*logits)}
+            for row, logits in zip(block, found, strict=True)
+            if logits is not None
+        )
 
 
-def _numbers(scored: Scored, item_id: str) -> dict[str, str]:
+def _logits_of(
+    ids: Sequence[str], logits: Mapping[str, tuple[float, float]]
+) -> Iterable[tuple[float, float] | None]:
+    """Logits of some trials, None where there are none."""
+    if isinstance(logits, LogitTable):
+        return logits.get_many(ids)
+    return map(logits.get, ids)
+
+
+def _numbers(fake: float, real: float) -> dict[str, str]:
     """The score columns of a trial; nine digits hold a float32 exactly."""
-    fake, real = scored.logits[item_id]
-    values = {"Score": scored.score(item_id), "LogitFake": fake, "LogitReal": real}
+    values = {"Score": real - fake, "LogitFake": fake, "LogitReal": real}
     return {name: f"{value:.9g}" for name, value in values.items()}
 
 

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.manifest import ManifestError
 from data_prep.shards.index import parse_index
-from data_prep.shards.layout import INDEX, SECONDS, sample_key
+from data_prep.shards.layout import FAILURES, INDEX, SECONDS, sample_key
 from recipes.AntiDeepfake.shard_plan import BEGIN, Ref
+from recipes.AntiDeepfake.shard_source import (
+    Patience,
+    ShardError,
+    raw_samples,
+    read_source,
+    webdataset,
+)
 
-__all__ = ["Sample", "ShardError", "ShardReader", "Shards", "open_shards"]
-
-
-class ShardError(ManifestError):
-    """A shard that cannot be read or is not the one of the index."""
+__all__ = [
+    "Sample",
+    "ShardError",
+    "ShardReader",
+    "Shards",
+    "open_shards",
+    "read_failures",
+]
 
 
 class Sample(NamedTuple):
@@ -62,12 +72,18 @@ class Shards:
         Length of each sample, one shard after another; float32.
     digest : str
         Differs for shards with other samples.
+    source : str
+        Path or URL of the index.
+    failures : int
+        How many rows could not be stored in the shards.
     """
 
     urls: Sequence[str]
     counts: Sequence[int]
     seconds: NDArray[np.float32]
     digest: str
+    source: str
+    failures: int
 
     def split(self, values: NDArray) -> list[NDArray]:
         """Values of all samples by shard."""
@@ -99,19 +115,19 @@ def open_shards(source: str | Path, urls: str | Sequence[str] | None = None) -> 
     source = str(source)
     if INDEX not in source:
         source = str(Path(source) / INDEX)
-    index = parse_index(_read(source), source)
+    index = parse_index(read_source(source), source)
     entries = index["shards"]
     if urls is None:
         urls = [_beside(source, entry["file"]) for entry in entries]
     elif isinstance(urls, str):
-        urls = _webdataset().shardlists.expand_urls(urls)
+        urls = webdataset().shardlists.expand_urls(urls)
     if len(urls) != len(entries) or not index["samples"]:
         raise ShardError(
             f"{source}: {len(entries)} shards with {index['samples']} samples, but "
             f"{len(urls)} URLs. Give one for each shard, in their order."
         )
     counts = [entry["samples"] for entry in entries]
-    seconds = np.load(io.BytesIO(_read(_beside(source, SECONDS))))
+    seconds = np.load(io.BytesIO(read_source(_beside(source, SECONDS))))
     if len(seconds) != sum(counts):
         raise ShardError(
             f"{_beside(source, SECONDS)}: {len(seconds)} samples, but {INDEX} has "
@@ -119,7 +135,30 @@ def open_shards(source: str | Path, urls: str | Sequence[str] | None = None) -> 
         )
     checksums = "".join(entry["sha256"] for entry in entries)
     digest = hashlib.sha256(checksums.encode()).hexdigest()[:16]
-    return Shards(tuple(urls), tuple(counts), seconds, digest)
+    return Shards(
+        tuple(urls), tuple(counts), seconds, digest, source, index["failures"]
+    )
+
+
+def read_failures(shards: Shards) -> dict[str, str]:
+    """Reasons, by ID, of the rows that could not be stored in shards.
+
+    Raises
+    ------
+    ManifestError
+        If the file that lists them is not the one of the index.
+    """
+    if not shards.failures:
+        return {}
+    source = _beside(shards.source, FAILURES)
+    lines = io.StringIO(read_source(source).decode(), newline="")
+    reasons = {row["ID"]: row["Reason"] for row in csv.DictReader(lines)}
+    if len(reasons) != shards.failures:
+        raise ShardError(
+            f"{source}: {len(reasons)} rows, but {INDEX} has {shards.failures} "
+            "failures. Copy both again, or make the shards again."
+        )
+    return reasons
 
 
 class ShardReader:
@@ -185,77 +224,59 @@ class ShardReader:
             self._streams.pop(turn).close()
 
     def _samples(self, turn: int) -> Iterator[tuple[Ref, Sample]]:
-        """All samples of a shard, which must be those of the index."""
+        """All samples of a shard, which must be those of the index.
+
+        If reading fails it begins again and leaves out what was given before.
+        """
         shard = self.shard_at(turn)
         url, count = self.shards.urls[shard], self.shards.counts[shard]
+        given, patience = 0, Patience(url)
+        while True:
+            try:
+                for number, sample in enumerate(self._from_begin(shard)):
+                    if number < given:
+                        continue
+                    given = number + 1
+                    patience.renew()
+                    yield Ref(turn, number), sample
+                return
+            except (OSError, ValueError, tarfile.TarError) as error:
+                if isinstance(error, ShardError):
+                    raise
+                if not patience.wait(error):
+                    raise ShardError(
+                        f"{url}: ends too early or is damaged, after {given} of "
+                        f"{count} samples: {patience.story(error)}. Check the "
+                        "connection, or copy or make the shard again; `python -m "
+                        "data_prep shard --verify` checks all."
+                    ) from None
+
+    def _from_begin(self, shard: int) -> Iterator[Sample]:
+        """The samples of a shard, in one attempt."""
+        url, count = self.shards.urls[shard], self.shards.counts[shard]
         number = -1
-        try:
-            for number, raw in enumerate(_raw_samples(url)):
+        with closing(raw_samples(url)) as samples:
+            for number, raw in enumerate(samples):
                 key = sample_key(shard, number)
                 if number >= count or raw["__key__"] != key:
                     raise ShardError(
                         f"{url}: sample {raw['__key__']} where {key} of {count} was "
                         f"expected. Give the shards of this {INDEX}, in its order."
                     )
-                yield Ref(turn, number), _sample(raw, f"{url}, {key}")
-        except (OSError, ValueError, tarfile.TarError) as error:
-            if isinstance(error, ShardError):
-                raise
-            raise _broken(
-                url, f"after {number + 1} of {count} samples: {error}"
-            ) from None
+                yield _sample(raw, f"{url}, {key}")
         if number + 1 != count:
-            raise _broken(url, f"{number + 1} of {count} samples")
-
-
-def _raw_samples(url: str) -> Iterator[dict]:
-    """Samples as WebDataset reads them."""
-    webdataset = _webdataset()
-    with webdataset.gopen(url, "rb") as stream:
-        sources = [{"url": url, "stream": stream}]
-        files = webdataset.tariterators.tar_file_expander(sources)
-        yield from webdataset.tariterators.group_by_keys(files)
-
-
-def _webdataset() -> ModuleType:
-    """The package, which only those need who have shards."""
-    try:
-        import webdataset
-    except ModuleNotFoundError:
-        raise ShardError(
-            "Reading shards needs the package webdataset, which is not installed: pip "
-            "install webdataset."
-        ) from None
-    return webdataset
+            raise tarfile.ReadError("nothing follows")
 
 
 def _sample(raw: dict, place: str) -> Sample:
     suffixes = [name for name in raw if name != "json" and not name.startswith("__")]
     if len(suffixes) != 1 or "json" not in raw:
-        raise ShardError(
-            f"{place}: {', '.join(sorted(raw))}; a sample has a json and an audio "
-            "file. Give shards as `python -m data_prep shard` makes them."
+        # What a shard that was cut off ends with.
+        raise tarfile.ReadError(
+            f"{place} has {', '.join(sorted(raw))} where a json and an audio file "
+            "were expected"
         )
     return Sample(json.loads(raw["json"]), raw[suffixes[0]], suffixes[0], place)
-
-
-def _broken(url: str, what: str) -> ShardError:
-    return ShardError(
-        f"{url}: ends too early or is damaged, {what}. Check the connection, or copy "
-        "or make the shard again; `python -m data_prep shard --verify` checks all."
-    )
-
-
-def _read(url: str) -> bytes:
-    """The content of a file, wherever it is."""
-    try:
-        with _webdataset().gopen(url, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise ShardError(
-            f"{url}: cannot be read ({error}). Make shards (`python -m data_prep shard "
-            "--help`) or name where they are."
-        ) from None
 
 
 def _beside(source: str, name: str) -> str:

@@ -15,7 +15,7 @@ of it, so all take the same number of steps, whatever the shards hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -317,12 +317,12 @@ class _ScoringStream(torch.utils.data.IterableDataset):
         dataset: ShardDataset,
         max_batch_length: float,
         collate: Callable[[list[dict]], object],
-        skip: Collection[str],
+        wanted: Callable[[list[Sample]], Sequence[bool]] | None,
     ):
         self.dataset = dataset
         self.max_batch_length = max_batch_length
         self.collate = collate
-        self.skip = skip
+        self.wanted = wanted
         # Asked here, because a worker that is started afresh does not know.
         self.rank, self.world = process_rank()
 
@@ -337,21 +337,22 @@ class _ScoringStream(torch.utils.data.IterableDataset):
         )
         read = ShardReader(shards, shard_at=int)
         for refs in plan:
-            samples = [read(ref) for ref in refs]
-            items = [
-                self.dataset.item(sample, 0)
-                for sample in samples
-                if sample.row["ID"] not in self.skip
-            ]
-            if items:
-                yield self.collate(items)
+            yield self.collate(self._items([read(ref) for ref in refs]))
+
+    def _items(self, samples: list[Sample]) -> list[dict]:
+        if self.wanted is None:
+            return [self.dataset.item(sample, 0) for sample in samples]
+        return [
+            self.dataset.item(sample, 0) if wanted else {"id": sample.row["ID"]}
+            for sample, wanted in zip(samples, self.wanted(samples), strict=True)
+        ]
 
 
 def shard_scoring_loader(
     dataset: ShardDataset,
     max_batch_length: float,
     collate_fn: Callable[[list[dict]], object] = PaddedBatch,
-    skip: Collection[str] = frozenset(),
+    wanted: Callable[[list[Sample]], Sequence[bool]] | None = None,
     **loader_kwargs,
 ) -> torch.utils.data.DataLoader:
     """Make a loader that gives every sample once, over all processes together.
@@ -367,8 +368,9 @@ def shard_scoring_loader(
         Most seconds in a batch, padding included (a longer item is alone).
     collate_fn : callable
         Makes a batch of items.
-    skip : set of str
-        IDs that are not wanted, such as those with a score already.
+    wanted : callable, optional
+        Says of some samples which are wanted, such as those without a score; all by
+        default. An item that is not has nothing but `id`, so give a `collate_fn` too.
     **loader_kwargs
         Further arguments of `torch.utils.data.DataLoader` (`num_workers`, ...).
 
@@ -377,7 +379,7 @@ def shard_scoring_loader(
     torch.utils.data.DataLoader
         With this process's share of the batches; it does not know how many.
     """
-    stream = _ScoringStream(dataset, max_batch_length, collate_fn, skip)
+    stream = _ScoringStream(dataset, max_batch_length, collate_fn, wanted)
     return torch.utils.data.DataLoader(stream, batch_size=None, **loader_kwargs)
 
 

@@ -14,6 +14,9 @@ from helpers import ROOT, run_python, training_command
 from safetensors.torch import load_file
 from two_processes import everything, one_bad_loss, train_together, trials_heard
 
+from data_prep.manifest import read_manifest, write_manifest
+from data_prep.shard import shard
+
 LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 GLOO = ["--distributed_backend", "gloo"]
 
@@ -55,6 +58,52 @@ def test_two_processes_score_what_one_scores(trained_by_two, corpus, tmp_path):
         assert float(tables[1][name]) == pytest.approx(float(score), abs=1e-5)
     metrics = [(tmp_path / f / "metrics.csv").read_text() for f in ("one", "two")]
     assert metrics[0].splitlines()[1][:40] == metrics[1].splitlines()[1][:40]
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_with_shards(trained_by_two, corpus, tmp_path):
+    """Files and shards give the same; what one process began two end."""
+    rows = read_manifest(corpus / "test.csv")
+    rows[5]["Path"] = "$ROOT/audio/gone.flac"
+    write_manifest(tmp_path / "test.csv", rows)
+    shard([tmp_path / "test.csv"], str(corpus), tmp_path / "shards/test", 150_000)
+    command = ["hparams/eval_mini.yaml", "--detector", trained_by_two / "detector"]
+    command += ["--data_folder", corpus, "--test_csv", tmp_path / "test.csv"]
+    command += ["--device", "cpu", "--num_workers", "0", "--output_folder"]
+    shards = ["--test_shards", tmp_path / "shards"]
+    one = run_python("evaluate.py", *command, tmp_path / "files", check=False)
+    begun = run_python("evaluate.py", *command, tmp_path / "out", *shards, check=False)
+    assert one.returncode == begun.returncode == 1
+    scores = tmp_path / "out/test/scores.csv"
+    by_one = scores.read_bytes()
+    scores.unlink()
+    # As a process leaves it that is killed while it writes its ninth line.
+    (log,) = (tmp_path / "out/test/scored").iterdir()
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[:9]) + lines[9][:8])
+    two = run_python(
+        *[*LAUNCH, "evaluate.py", *command, tmp_path / "out", *shards, *GLOO],
+        check=False,
+    )
+    assert two.returncode == 1
+    # In each process there was something left to do.
+    assert len(list(log.parent.iterdir())) == 3
+    for done in (begun, two):
+        assert "not scored: ID test-005: not in the shards: " in done.stderr
+        assert "1 of 17" in done.stderr
+    by_files = (tmp_path / "files/test/scores.csv").read_bytes()
+    tables = []
+    for content in (by_one, scores.read_bytes(), by_files):
+        tables.append(list(csv.DictReader(content.decode().splitlines())))
+    assert [row["ID"] for row in tables[0]] == [
+        row["ID"] for row in rows if row["ID"] != "test-005"
+    ]
+    for table in tables[1:]:
+        for row, expected in zip(table, tables[0], strict=True):
+            for name in ("Score", "LogitFake", "LogitReal"):
+                found, known = float(row.pop(name)), float(expected[name])
+                assert found == pytest.approx(known, abs=1e-5)
+            assert row.items() <= expected.items()
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ from recipes.AntiDeepfake.score_log import ScoreLog, trials_digest, weights_dige
 
 
 def test_float32_scores_come_back_to_the_bit(tmp_path):
-    values = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32).tolist()
-    ids = [f'odd, "name" {i}' for i in range(100)]
+    values = np.random.default_rng(0).normal(size=(9000, 2)).astype(np.float32).tolist()
+    ids = [f'odd, "name" {i}' for i in range(9000)]
     ScoreLog(tmp_path / "log", "key").append(ids, map(tuple, values))
     found = ScoreLog(tmp_path / "log", "key").read()
     assert list(found) == ids
