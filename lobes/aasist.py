@@ -11,6 +11,7 @@ from torch import nn
 from lobes.graph import GraphAttention, HeterogeneousAttention
 from lobes.graph_pool import GraphPool
 from lobes.masked_norm import MaskedBatchNorm
+from lobes.masked_pool import masked_max_pool
 from lobes.masking import at_least_float32, length_mask
 from lobes.pooling import FramePooling
 
@@ -33,13 +34,20 @@ class AASISTPooling(FramePooling):
     (``lobes.graph``). The vector: maximum and mean of temporal and of spectral nodes,
     and the stack node.
 
-    It differs from the original where the score of an utterance would depend on its
-    batch or jump with float rounding. Padding enters neither convolutions, nor batch
-    norm, nor attention, nor readout. How many nodes are kept follows from the length
-    of the row, and the choice is continuous, see ``lobes.graph_pool.GraphPool``. The
-    branches' maximum (the max graph operation) is taken of the same node in both, where
-    the original pairs nodes by rank; a node that one branch dropped is taken from the
-    other. A rest of less than three frames makes a node too.
+    Sizes, ratios, temperatures and dropouts are those of the code of the latter,
+    https://github.com/TakHemlata/SSL_Anti-spoofing. The AASIST without an SSL encoder,
+    https://github.com/clovaai/aasist, takes maxima of magnitudes in place of the
+    attention that makes nodes, and keeps 0.7 of the temporal ones at the first choice.
+
+    It differs from the code of Tak et al. where the score of an utterance would depend
+    on its batch or jump with float rounding. Padding enters neither convolutions, nor
+    batch norm, nor attention, nor readout. How many nodes are kept follows from the
+    length of the row, and the choice is continuous, see ``lobes.graph_pool.GraphPool``.
+    The branches' maximum (the max graph operation) is taken of the same node in both,
+    where the original pairs nodes by rank; a node that one branch dropped is taken from
+    the other. A rest of less than three frames makes a node too. Further, a residual
+    block convolves what its first norm and SELU give; the code computes that and then
+    convolves the block's input. Convolutions have no biases.
 
     Computed in float32. Memory grows with the square of the duration.
 
@@ -62,8 +70,8 @@ class AASISTPooling(FramePooling):
     temperatures : (float, float)
         Of the attention in the first and in the heterogeneous layers.
     dropouts : (float, float, float)
-        Of nodes that enter a layer, of nodes that are valued for the choice, and of the
-        utterance vector.
+        Of nodes that enter a layer or leave a branch, of nodes that are valued for the
+        choice, and of the utterance vector.
 
     Example
     -------
@@ -129,17 +137,10 @@ class AASISTPooling(FramePooling):
         self, frames: torch.Tensor, frame_lens: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps ``[batch, spectrum, steps, channels]`` and the rows' valid steps."""
-        frames = self.compress(frames)
-        valid = length_mask(frame_lens, frames.shape[1]).unsqueeze(-1)
-        # So far below everything that padding never is a maximum.
-        frames = frames.masked_fill(~valid, torch.finfo(frames.dtype).min)
-        frames = F.pad(
-            frames, (0, 0, 0, _POOLED - 1), value=torch.finfo(frames.dtype).min
-        )
-        maps = F.max_pool2d(frames.transpose(1, 2).unsqueeze(1), _POOLED)
-        steps = (frame_lens + _POOLED - 1) // _POOLED
+        maps, steps = masked_max_pool(self.compress(frames), frame_lens, _POOLED)
+        maps = maps.transpose(1, 2).unsqueeze(1)
         valid = length_mask(steps, maps.shape[3])[:, None, None]
-        maps = F.selu(_normed(self.first_norm, maps.masked_fill(~valid, 0), valid))
+        maps = F.selu(_normed(self.first_norm, maps, valid))
         for block in self.blocks:
             maps = block(maps, valid)
         return F.selu(_normed(self.last_norm, maps, valid)).permute(0, 2, 3, 1), steps
@@ -268,6 +269,7 @@ class Branch(nn.Module):
         self.temporal_pool = GraphPool(output_size, **pool)
         self.spectral_pool = GraphPool(output_size, **pool)
         self.second = HeterogeneousAttention(output_size, output_size, **layer)
+        self.dropout = nn.Dropout(layer["dropout"])
 
     def forward(self, temporal: tuple, spectral: tuple) -> tuple:
         """Update two graphs; each is nodes, membership and counts, see ``GraphPool``.
@@ -285,9 +287,9 @@ class Branch(nn.Module):
         members = t_member, s_member
         t_more, s_more, more = self.second(t_nodes, s_nodes, stack, members)
         return (
-            (t_nodes + t_more, t_member),
-            (s_nodes + s_more, s_member),
-            stack + more,
+            (self.dropout(t_nodes + t_more), t_member),
+            (self.dropout(s_nodes + s_more), s_member),
+            self.dropout(stack + more),
         )
 
 

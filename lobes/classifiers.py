@@ -106,7 +106,7 @@ class CosineClassifier(nn.Module):
         super().__init__()
         self.input_size = input_size
         self.num_classes = num_classes
-        self.directions = nn.Parameter(torch.randn(num_classes, input_size))
+        self.directions = _directions(num_classes, input_size)
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Map ``[batch, input_size]`` to logits ``[batch, num_classes]``, float32."""
@@ -138,12 +138,21 @@ class OneClassClassifier(nn.Module):
     def __init__(self, input_size: int):
         super().__init__()
         self.input_size = input_size
-        self.directions = nn.Parameter(torch.randn(1, input_size))
+        self.directions = _directions(1, input_size)
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Map ``[batch, input_size]`` to logits ``[batch, 2]``, float32."""
         half = _cosines(embeddings, self.directions) / 2
         return torch.cat([-half, half], dim=1)
+
+
+def _directions(count: int, size: int) -> nn.Parameter:
+    """Random directions of about unit length.
+
+    Length has no effect on a cosine, but it has on how fast an optimiser with steps of
+    a given size turns a direction.
+    """
+    return nn.Parameter(torch.randn(count, size) / size**0.5)
 
 
 def _cosines(embeddings: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:

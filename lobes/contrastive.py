@@ -21,8 +21,15 @@ class SupervisedContrastiveLoss(nn.Module):
 
     and the mean over all utterances that have another of their class in the batch. One
     that is alone in its class only serves as contrast; a batch in which all are alone
-    adds nothing. Each utterance comes once, where the paper has two augmented views.
-    With several processes, each contrasts the utterances of its own batch.
+    adds nothing. With several processes, each contrasts the utterances of its own
+    batch.
+
+    The paper trains in two stages, contrast before classification, and contrasts what a
+    projection network, thrown away later, makes of two augmented views of each sample.
+    Here one stage minimises the sum of both, on the vectors themselves, each utterance
+    once. The code of the authors, https://github.com/HobbitLong/SupContrast, has the
+    same default temperature, multiplies the loss by ``t / 0.07``, and counts samples
+    that are alone in their class in the mean, as zero.
 
     A detector is validated by its logits: outside training the term is left out, and
     the loss is that of classification.

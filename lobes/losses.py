@@ -92,7 +92,9 @@ class FocalLoss(nn.Module):
     Lin et al. 2017, "Focal Loss for Dense Object Detection",
     https://arxiv.org/abs/1708.02002, equation 5:
     ``-alpha_t (1 - p_t)^gamma log(p_t)`` with the probability ``p_t`` of the true
-    class. With ``gamma`` 0 it is :class:`CrossEntropyLoss`, class weights included.
+    class. With ``gamma`` 0 it is :class:`CrossEntropyLoss`, class weights included. The
+    paper recommends ``gamma`` 2, and ``alpha`` 0.25 for the rare class, 0.75 for the
+    other.
 
     Arguments
     ---------
@@ -142,7 +144,9 @@ class AMSoftmaxLoss(nn.Module):
     https://arxiv.org/abs/1801.05599: ``-log(e_t / (e_t + e_o))`` with
     ``e_t = exp(scale (cos_t - margin))`` of the true and ``e_o = exp(scale cos_o)`` of
     the other class. The logits are cosines, those of
-    ``lobes.classifiers.CosineClassifier``.
+    ``lobes.classifiers.CosineClassifier``. The defaults are those of the model that the
+    authors released, https://github.com/happynear/AMSoftmax. Against spoofing, Zhang,
+    Jiang and Duan 2021 (see :class:`OCSoftmaxLoss`) took margin 0.9 and scale 20.
 
     Arguments
     ---------
@@ -208,7 +212,8 @@ class OCSoftmaxLoss(nn.Module):
     ``log(1 + exp(scale (real_margin - c)))`` of real and
     ``log(1 + exp(scale (c - fake_margin)))`` of fake utterances, where ``c`` is the
     cosine to the one direction of ``lobes.classifiers.OneClassClassifier``. It is also
-    the score, as in the paper.
+    the score, as in the paper. The defaults are those with which the authors train,
+    https://github.com/yzyouzhang/AIR-ASVspoof.
 
     Arguments
     ---------

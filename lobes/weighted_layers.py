@@ -56,14 +56,32 @@ class WeightedLayers(nn.Module):
         ValueError
             If the number of layers is another, or there is only one.
         """
-        if features.dim() != 4 or len(features) != len(self.energies):
-            raise ValueError(
-                f"the encoder's features have shape {list(features.shape)}; weighing "
-                f"its layers takes [{len(self.energies)}, batch, frames, dim]. Give "
-                "the encoder output_layer: all, and the pooling num_layers: !ref "
-                "<encoder.num_layers>."
-            )
+        check_layers(features, self.num_layers)
         # Not in half precision, which would round the weights.
         with torch.autocast(features.device.type, enabled=False):
             features = at_least_float32(features)
             return torch.tensordot(self.weights.to(features), features, dims=1)
+
+
+def check_layers(features: torch.Tensor, num_layers: int) -> None:
+    """Check that features are those of all layers.
+
+    Arguments
+    ---------
+    features : torch.Tensor
+        What the encoder returned.
+    num_layers : int
+        Layers of its transformer.
+
+    Raises
+    ------
+    ValueError
+        If the shape is not ``[num_layers + 1, batch, frames, dim]``.
+    """
+    if features.dim() != 4 or len(features) != num_layers + 1:
+        raise ValueError(
+            f"the encoder's features have shape {list(features.shape)}; a pooling of "
+            f"all layers takes [{num_layers + 1}, batch, frames, dim]. Give the "
+            "encoder output_layer: all, and the pooling num_layers: !ref "
+            "<encoder.num_layers>."
+        )

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from hyperpyyaml import load_hyperpyyaml
 
-from lobes.aasist import AASISTPooling, MapAttention, ResidualBlock, _readout
+from lobes.aasist import AASISTPooling, Branch, MapAttention, ResidualBlock, _readout
 
 LENGTHS = [31, 1, 2, 3, 4, 20, 48]
 SMALL = {"compressed_size": 12, "channels": [4, 6], "node_sizes": [8, 5]}
@@ -157,6 +157,15 @@ def test_residual_block_is_two_convolutions_and_a_way_around():
     expected = expected + F.conv2d(F.pad(maps, (1, 1)), block.around.weight)
     found = block(maps, torch.ones(1, 1, 1, 9, dtype=torch.bool))
     torch.testing.assert_close(found, expected)
+
+
+def test_dropout_of_what_leaves_a_branch():
+    torch.manual_seed(0)
+    branch = Branch(4, 3, {"dropout": 1.0}, {})
+    graph = torch.randn(2, 6, 4), torch.ones(2, 6), torch.tensor([6, 6])
+    (temporal, _), (spectral, _), stack = branch(graph, graph)
+    assert not temporal.any() and not spectral.any() and not stack.any()
+    assert branch.eval()(graph, graph)[2].all()
 
 
 def test_readout_of_nodes_that_are_kept_or_not():

@@ -14,6 +14,7 @@ from lobes.detector import Detector, scores
 from lobes.losses import AMSoftmaxLoss, CrossEntropyLoss, FocalLoss, OCSoftmaxLoss
 from lobes.mhfa import MHFAPooling
 from lobes.pooling import AttentiveStatsPooling, MeanPooling
+from lobes.sls import SLSPooling
 from lobes.ssl import SSLEncoder
 from recipes.AntiDeepfake.dataio import LABELS, make_dataset
 from recipes.AntiDeepfake.experiment import read_experiment
@@ -26,6 +27,7 @@ DETECTORS = {
     "weighted": (MeanPooling, {"num_layers": 2}, LinearClassifier),
     "weighted-attentive": (AttentiveStatsPooling, {"num_layers": 2}, LinearClassifier),
     "mhfa": (MHFAPooling, {"num_layers": 2, "heads": 4}, LinearClassifier),
+    "sls": (SLSPooling, {"num_layers": 2, "embedding_size": 24}, LinearClassifier),
     "aasist": (AASISTPooling, SMALL, LinearClassifier),
     "aasist-weighted": (AASISTPooling, {**SMALL, "num_layers": 2}, LinearClassifier),
     "cosine": (MeanPooling, {}, CosineClassifier),
@@ -107,7 +109,7 @@ def contrast():
 @pytest.mark.parametrize(
     ("kind", "make_loss"),
     [
-        *[(kind, CrossEntropyLoss) for kind in list(DETECTORS)[:5]],
+        *[(kind, CrossEntropyLoss) for kind in list(DETECTORS)[:6]],
         ("cosine", AMSoftmaxLoss),
         ("one-class", OCSoftmaxLoss),
         ("weighted", FocalLoss),
