@@ -1,34 +1,40 @@
 """Manifests of speech of your own: a folder with genuine audio, one with fakes.
 
-A part of it is for validation. Audio of one speaker is never on both sides, nor are a
-recording and its fake copy: files whose folders have the same name below the two
-folders go together, and of files that lie in no folder those of the same name.
+A part of it is for validation, and with --test-share another for the test. Audio of one
+speaker is never in two of them, nor are a recording and its fake copy: files whose
+folders have the same name below the two folders go together, and of files that lie in
+no folder those of the same name. With --split all of it is for one purpose.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import re
 import shlex
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.corpora.base import Corpus, LayoutError, Option, Utterance
 from data_prep.corpora.tree import AUDIO_SUFFIXES, Tree
 from data_prep.manifest import UNKNOWN
-from data_prep.options import add_noprogressbar, add_workers
+from data_prep.options import UsageError, add_noprogressbar, add_workers
 from data_prep.prepare import prepare_corpus
 from data_prep.prepare_cli import INCOMPLETE, is_whole, report
+from data_prep.speaker_splits import draw_splits
 
 __all__ = ["add_arguments", "prepare_folders", "run"]
 
-NAME = "OwnData"
-_VALID_SHARE = "0.1"
+_NAMES = {None: "OwnData", "train": "OwnTrain", "valid": "OwnValid", "test": "OwnTest"}
+_VALID_SHARE = 0.1
+_OPTIONS = {
+    "valid_share": Option(str(_VALID_SHARE), "share of the data for validation"),
+    "test_share": Option("0.0", "share of the data for the test"),
+    "split": Option("", "what all of the data are for"),
+    "attack_folders": Option("False", "whether folders of fakes are attacks"),
+}
 
 
 class _File(NamedTuple):
@@ -46,13 +52,15 @@ def prepare_folders(
     real: str | Path,
     fake: str | Path,
     out: str | Path,
-    name: str = NAME,
-    valid_share: float = float(_VALID_SHARE),
+    name: str | None = None,
+    valid_share: float = _VALID_SHARE,
     attack_folders: bool = False,
     workers: int = 1,
     progressbar: bool = False,
+    test_share: float = 0.0,
+    split: str | None = None,
 ) -> tuple[dict, Path]:
-    """Write the manifests of two folders: `<out>/<name>/<name>_{train,valid}.csv`.
+    """Write the manifests of two folders: `<out>/<name>/<name>_{train,valid,test}.csv`.
 
     Arguments
     ---------
@@ -60,8 +68,9 @@ def prepare_folders(
         The folders; all audio below them is taken.
     out : str or Path
         Where to write.
-    name : str
-        What the corpus is called.
+    name : str, optional
+        What the corpus is called; by default `OwnData`, with a split `OwnTrain`,
+        `OwnValid` or `OwnTest`: manifests replace all those of the same name.
     valid_share : float
         How much of each class is for validation, about; 0 to 1, both excluded.
     attack_folders : bool
@@ -70,6 +79,12 @@ def prepare_folders(
         Processes that read headers.
     progressbar : bool
         Whether to show one, if standard error is a terminal.
+    test_share : float
+        How much of each class is for the test, about. 0: nothing, and no manifest of a
+        test. It comes from what would be for training; validation stays as it is.
+    split : str, optional
+        `train`, `valid` or `test`: what everything is for, so that nothing is divided
+        and the shares do not matter.
 
     Returns
     -------
@@ -83,6 +98,7 @@ def prepare_folders(
     LayoutError
         If a folder is missing, one is in the other, or they cannot be split.
     """
+    name = _NAMES[split] if name is None else name
     corpus_folder, inside = _places(Path(real), Path(fake))
     if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name, re.ASCII):
         raise LayoutError(f"name {name!r}: use letters, digits, '_', '-', '+' and '.'.")
@@ -93,15 +109,18 @@ def prepare_folders(
             for label in ("real", "fake")
             for file in _files(tree, label, inside[label])
         ]
-        valid = _valid_groups(files, float(tree.options["valid_share"]))
+        _require_both(files)
+        pairs = [(file.label, file.group) for file in files]
+        splits = {} if split else draw_splits(pairs, valid_share, test_share)
         for file in files:
-            split = "valid" if file.group in valid else "train"
-            yield Utterance(*file[:5], split=split)
+            yield Utterance(*file[:5], split=split or splits[file.group])
 
-    corpus = _corpus(name, corpus_folder.name, utterances)
-    options = {"valid_share": str(valid_share), "attack_folders": str(attack_folders)}
+    options = {"split": split} if split else {"valid_share": str(valid_share)}
+    if test_share and not split:
+        options["test_share"] = str(test_share)
+    options["attack_folders"] = str(attack_folders)
     summary = prepare_corpus(
-        corpus,
+        _corpus(name, corpus_folder.name, utterances, options),
         corpus_folder.parent,
         out,
         options=options,
@@ -137,7 +156,7 @@ def _places(real: Path, fake: Path) -> tuple[Path, dict[str, str]]:
     }
 
 
-def _corpus(name: str, folder: str, utterances) -> Corpus:
+def _corpus(name: str, folder: str, utterances, options: Mapping) -> Corpus:
     return Corpus(
         key="folders",
         name=name,
@@ -150,10 +169,7 @@ def _corpus(name: str, folder: str, utterances) -> Corpus:
         description="A folder of genuine audio and one of fakes.",
         layout="a folder with genuine audio, a folder with fakes",
         utterances=utterances,
-        options={
-            "valid_share": Option(_VALID_SHARE, "share of the data for validation"),
-            "attack_folders": Option("False", "whether folders of fakes are attacks"),
-        },
+        options={option: _OPTIONS[option] for option in options},
     )
 
 
@@ -179,42 +195,14 @@ def _files(tree: Tree, label: str, folder: str) -> Iterator[_File]:
         )
 
 
-def _valid_groups(files: list[_File], share: float) -> set[str]:
-    """Groups for validation: in the order of their hashes, until each class has enough.
-
-    New files move few others to the other side.
-    """
-    counts = Counter((file.group, file.label) for file in files)
-    totals = Counter(file.label for file in files)
-    order = sorted({file.group for file in files}, key=_hash)
-    valid: set[str] = set()
-    for label in totals:
-        taken = sum(counts[group, label] for group in valid)
-        for group in order:
-            if taken >= share * totals[label]:
-                break
-            if group not in valid and counts[group, label]:
-                valid.add(group)
-                taken += counts[group, label]
+def _require_both(files: Sequence[_File]) -> None:
+    found = {file.label for file in files}
     for label in ("real", "fake"):
-        groups = [group for group, of in counts if of == label]
-        if not groups:
+        if label not in found:
             raise LayoutError(
                 f"no {label} audio: nothing below the folder of --{label} is called "
                 f"{', '.join(sorted(AUDIO_SUFFIXES))}. Name the folder that has it."
             )
-        if not set(groups) - valid:
-            raise LayoutError(
-                f"{totals[label]} {label} files of {len(groups)} speakers (a file that "
-                "lies in no folder counts as one): too few to have some for training "
-                "and others for validation. Sort the files into folders by speaker, "
-                "or put them in no folder at all to split file by file."
-            )
-    return valid
-
-
-def _hash(group: str) -> bytes:
-    return hashlib.blake2b(os.fsencode(group), digest_size=16).digest()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,8 +212,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  python -m data_prep folders --real /data/calls/real --fake /data/calls/fake "
-        "--out manifests\n"
-        "  python train.py hparams/posttrain_own_data.yaml --data_folder /data\n\n"
+        "--test-share 0.2 --out manifests\n"
+        "  python train.py hparams/posttrain_own_data.yaml --data_folder /data\n"
+        "  python evaluate.py hparams/eval_own_data.yaml --data_folder /data\n"
+        "  python -m data_prep folders --real /data/test/real --fake /data/test/fake "
+        "--split test --out manifests\n\n"
         "Layouts: real/<speaker>/<name>.wav or real/<name>.wav, the same in fake, and "
         "with\n--attack-folders fake/<attack>/<speaker>/<name>.wav. $ROOT in the "
         "manifests is the folder\nabove the one that has both in it (here /data)."
@@ -234,13 +225,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--real", required=True, metavar="DIR", help="folder with genuine speech")
     add("--fake", required=True, metavar="DIR", help="folder with fakes")
     add("--out", required=True, metavar="DIR", help="folder for the manifests")
-    add("--name", default=NAME, help="what to call the corpus (default: %(default)s)")
+    add(
+        "--name",
+        help=f"what to call the corpus (default: {_NAMES[None]}, with --split "
+        f"{_NAMES['train']}, ...); manifests of the same name are replaced",
+    )
     add(
         "--valid-share",
         type=_share,
-        default=_VALID_SHARE,
         metavar="SHARE",
-        help="how much is for validation, between 0 and 1 (default: %(default)s)",
+        help=f"how much is for validation, between 0 and 1 (default: {_VALID_SHARE})",
+    )
+    add(
+        "--test-share",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="how much is for the test, between 0 and 1 (default: nothing)",
+    )
+    add(
+        "--split",
+        choices=("train", "valid", "test"),
+        help="take all of it for this, and divide nothing",
     )
     add("--attack-folders", action="store_true", help="folders of fakes are attacks")
     add_workers(parser, "processes that read headers")
@@ -249,30 +255,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the manifests and report; 1 if anything was skipped."""
+    valid_share = _valid_share(arguments)
     summary, data_folder = prepare_folders(
         arguments.real,
         arguments.fake,
         arguments.out,
         arguments.name,
-        arguments.valid_share,
+        valid_share,
         arguments.attack_folders,
         arguments.workers,
         not arguments.noprogressbar,
+        test_share=arguments.test_share,
+        split=arguments.split,
     )
-    folder = Path(arguments.out) / arguments.name
+    name = summary["corpus"]
+    folder = Path(arguments.out) / name
     print(report(summary, folder))
-    lists = [
-        f"--{split}_csv {shlex.quote(str(folder / f'{arguments.name}_{split}.csv'))}"
-        for split in ("train", "valid")
-    ]
-    print(
-        "next: python train.py hparams/posttrain_own_data.yaml --data_folder "
-        f"{shlex.quote(str(data_folder))} {' '.join(lists)}"
-    )
+    lists = {
+        split: f"--{split}_csv {shlex.quote(str(folder / f'{name}_{split}.csv'))}"
+        for split in summary["splits"]
+    }
+    place = f"--data_folder {shlex.quote(str(data_folder))}"
+    if {"train", "valid"} <= lists.keys():
+        options = f"{place} {lists['train']} {lists['valid']}"
+        print(f"next: python train.py hparams/posttrain_own_data.yaml {options}")
+    if "test" in lists:
+        options = f"{place} {lists['test']}"
+        print(f"to test: python evaluate.py hparams/eval_own_data.yaml {options}")
     if is_whole(summary):
         return 0
-    print(f"error: {arguments.name}: {INCOMPLETE}", file=sys.stderr)
+    print(f"error: {name}: {INCOMPLETE}", file=sys.stderr)
     return 1
+
+
+def _valid_share(arguments: argparse.Namespace) -> float:
+    """The share for validation, if the options go together."""
+    valid, test = arguments.valid_share, arguments.test_share
+    if arguments.split and (valid or test):
+        raise UsageError(
+            f"--split {arguments.split} takes all of it, --valid-share and "
+            "--test-share divide it. Give one or the other."
+        )
+    valid = valid or _VALID_SHARE
+    if valid + test >= 1:
+        raise UsageError(
+            f"--valid-share {valid} and --test-share {test} leave nothing for "
+            "training. Give shares whose sum is below 1."
+        )
+    return valid
 
 
 def _share(text: str) -> float:
