@@ -9,7 +9,10 @@
 SOURCE is a hub id, a folder or a file: a detector of AntiDeepfake (`.ckpt` of Zenodo,
 `model.safetensors` of the hub) or a detector folder. Every tensor is used, or known to
 serve pre-training only, or the conversion fails. OUT becomes a folder that score.py,
-evaluate.py, `train.py --init_from` and SpeechBrain's `foreign_class` take.
+evaluate.py, `train.py --init_from` and SpeechBrain's `foreign_class` take. If it is a
+detector folder with the same weights, SOURCE itself for instance, it gets the code and
+the card of today and keeps the rest. If it has other weights, and files beside them (a
+calibration, ONNX), it becomes OUT.old.
 
   --ssl   the SSL model inside: a name (MMS-300M, XLS-R-2B, HuBERT-XL, ...), a hub id,
           or a JSON file with its architecture in the terms of transformers. Needed if

@@ -7,8 +7,9 @@
 
 Every key of the YAML can be given as `--key value`, and so can SpeechBrain's run
 options (`--device`, `--precision`, `--grad_accumulation_factor`, ...). The same
-command again continues an interrupted run at the very batch. The best detector by
-validation EER ends up in `<output_folder>/detector`.
+command again continues an interrupted run at the very batch; with other settings it
+says which, and does nothing. The best detector by validation EER ends up in
+`<output_folder>/detector`.
 """
 
 import sys
@@ -19,10 +20,11 @@ from speechbrain.utils.distributed import ddp_init_group, run_on_main
 from recipes.AntiDeepfake.brain import AntiDeepfakeBrain
 from recipes.AntiDeepfake.command import command, load_hparams, show_progress
 from recipes.AntiDeepfake.dataio import make_dataset, seconds
-from recipes.AntiDeepfake.experiment import save_experiment
+from recipes.AntiDeepfake.experiment import read_experiment, save_experiment
 from recipes.AntiDeepfake.export import export_detector
 from recipes.AntiDeepfake.loaders import make_training_loader
 from recipes.AntiDeepfake.manifests import read_trials
+from recipes.AntiDeepfake.run_record import begin_run
 from recipes.AntiDeepfake.sampling import scoring_loader
 from recipes.AntiDeepfake.sources import init_weights
 
@@ -32,6 +34,7 @@ def main(arguments: list[str]) -> None:
     """Run the stage that a YAML describes."""
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     ddp_init_group(run_opts)
+    begin_run(read_experiment(hparams_file, overrides), run_opts)
     hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(hparams["output_folder"])
     run_on_main(

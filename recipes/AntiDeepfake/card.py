@@ -15,13 +15,15 @@ from data_prep.manifest import LABELS, UNKNOWN
 from lobes.models import DETECTOR_LICENCE, MODELS, ModelInfo
 from recipes.AntiDeepfake.calibration import Calibration
 from recipes.AntiDeepfake.training_data import (
+    COPY_OF,
     RELEASED,
     STARTED_FROM,
     TRAINING_DATA,
     corpora_of,
+    public_name,
 )
 
-__all__ = ["CARD", "calibrated_card", "model_card", "released_card"]
+__all__ = ["CARD", "calibrated_card", "model_card", "released_card", "with_sections"]
 
 CARD = "README.md"
 
@@ -86,7 +88,8 @@ def model_card(
         Name and value, line by line. `licence` (an identifier of the hub) also goes
         to the front matter; of the manifests in `training data` the corpora are
         listed; the lineage of the detector folder in `started from` is repeated, and
-        its licence holds on.
+        its licence holds on. The facts of the one in `copy of` are taken as they are.
+        Files are named without the folders of this machine, see `public_name`.
     counted : dict, optional
         What `training_data.corpora_of` gave for `training data`, if that is known: to
         count them again takes minutes for millions of rows.
@@ -103,7 +106,10 @@ def model_card(
     """
     lines = []
     for name, value in facts.items():
-        lines.append(f"- {name}: {value}")
+        if name == COPY_OF:
+            lines += _lineage(str(value)) or [f"- {name}: {public_name(value)}"]
+            continue
+        lines.append(f"- {name}: {public_name(value)}")
         if name == STARTED_FROM and value:
             lines += [f"  {line}" for line in _lineage(str(value))]
         if name == TRAINING_DATA:
@@ -165,11 +171,12 @@ def calibrated_card(card: str, calibration: Calibration) -> str:
     """
     # No list: the facts of a card are its lists, and are handed down.
     data = calibration.fitted_on
+    file = public_name(data.get("file", "unknown"))
     lines = [
         "## Calibration",
         "",
         f"Fitted on {data.get('real', 0)} real and {data.get('fake', 0)} fake trials "
-        f"(`{data.get('file', 'unknown')}`), for a prior of {calibration.prior:g}; "
+        f"(`{file}`), for a prior of {calibration.prior:g}; "
         "details in `calibration.json`. It holds for audio like these:",
         "",
         f"    llr = {calibration.formula()}",
@@ -187,12 +194,39 @@ def calibrated_card(card: str, calibration: Calibration) -> str:
     return without.rstrip("\n") + "\n\n" + "\n".join(lines)
 
 
+def with_sections(card: str, older: str) -> str:
+    """Add to a model card the sections that an older one has and it has not.
+
+    Arguments
+    ---------
+    card, older : str
+        Markdown.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Example
+    -------
+    >>> with_sections("## Use\\n\\nnew\\n", "## Use\\n\\nold\\n\\n## Notes\\n")
+    '## Use\\n\\nnew\\n\\n## Notes\\n'
+    """
+    titles = re.findall(r"(?m)^## .*$", card)
+    sections = re.findall(r"(?ms)^## .*?(?=^## |\Z)", older)
+    others = [text for text in sections if text.splitlines()[0] not in titles]
+    return "\n\n".join([card.rstrip("\n"), "".join(others)]) if others else card
+
+
 def _lineage(source: str) -> list[str]:
     """The facts of what training was started from; none if nothing is known of it."""
     card = Path(source) / CARD
     if card.is_file():
-        lines = card.read_text("utf-8").splitlines()
-        return [x for x in lines if x.lstrip().startswith("- ") and ": " in x]
+        text = card.read_text("utf-8").partition("## Lineage\n")[2]
+        lines = text.partition("\n## ")[0].splitlines()
+        # Cards of before named files by their place on that machine.
+        facts = (line.partition(": ") for line in lines if line.lstrip()[:2] == "- ")
+        return [f"{name}: {public_name(value)}" for name, _, value in facts if value]
     for model in MODELS.values():
         if source.rstrip("/") in model.detector_ids:
             facts = released_card(source, model)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data_prep.files import atomic_path
 from lobes import pretrained
 from lobes.checkpoint_file import CheckpointError
 from lobes.classifiers import LinearClassifier
@@ -19,8 +20,10 @@ from recipes.AntiDeepfake.calibration import CALIBRATION, write_calibration
 from recipes.AntiDeepfake.card import CARD, calibrated_card, released_card
 from recipes.AntiDeepfake.command import UsageError
 from recipes.AntiDeepfake.export import export_detector
+from recipes.AntiDeepfake.folder_swap import recover_folder
 from recipes.AntiDeepfake.interface import DeepfakeDetector
 from recipes.AntiDeepfake.sources import find_source, load_checkpoint
+from recipes.AntiDeepfake.training_data import COPY_OF
 
 __all__ = ["convert", "known_model"]
 
@@ -52,6 +55,7 @@ def convert(source: str, out: str | Path, ssl: str | None = None) -> str:
     UsageError
         If `ssl` is neither a name nor an architecture.
     """
+    recover_folder(out)  # which may be the source as well
     path = find_source(source)
     if path.is_dir():
         return _convert_folder(source, path, out)
@@ -71,15 +75,16 @@ def _convert_folder(source: str, folder: Path, out: str | Path) -> str:
     """Write a detector folder anew, with the code and the card of today."""
     run_opts = {"device": "cpu"}
     detector = DeepfakeDetector.from_hparams(str(folder), run_opts=run_opts)
-    card = {"stage": "written anew", "started from": folder}
-    export_detector(out, detector.mods.detector, card)
+    export_detector(out, detector.mods.detector, {COPY_OF: folder})
     if detector.calibration is not None:
         written = DeepfakeDetector.from_hparams(str(out), run_opts=run_opts)
         # The same weights, whose canary may be rounded otherwise on this machine.
         calibration = replace(detector.calibration, canary=written.hparams.canary)
         write_calibration(Path(out) / CALIBRATION, calibration)
         card = Path(out) / CARD
-        card.write_text(calibrated_card(card.read_text("utf-8"), calibration), "utf-8")
+        text = calibrated_card(card.read_text("utf-8"), calibration)
+        with atomic_path(card) as temporary:
+            temporary.write_text(text, "utf-8")
     return f"{source}: a detector folder, canary {detector.hparams.canary}"
 
 

@@ -13,6 +13,7 @@ from lobes.classifiers import LinearClassifier
 from lobes.detector import Detector
 from lobes.fairseq_import import ImportedCheckpoint, load_into, read_checkpoint
 from lobes.pooling import MeanPooling
+from recipes.AntiDeepfake.card import CARD
 from recipes.AntiDeepfake.export import HYPERPARAMS
 from recipes.AntiDeepfake.weights import WEIGHTS, load_weights
 
@@ -139,6 +140,8 @@ def _from_hub(source: str) -> Path:
         weights = Path(hf_hub_download(source, WEIGHTS))
         if file_exists(source, HYPERPARAMS):
             hf_hub_download(source, HYPERPARAMS)
+            if file_exists(source, CARD):  # of which later cards repeat the facts
+                hf_hub_download(source, CARD)
             return weights.parent
         return weights
     except (OSError, HFValidationError) as error:

@@ -22,16 +22,19 @@ from data_prep.lineage import load_lineage
 from data_prep.manifest import UNKNOWN, iter_rows
 
 __all__ = [
+    "COPY_OF",
     "RELEASED",
     "STARTED_FROM",
     "TRAINING_DATA",
     "corpora_of",
     "lineage_of",
+    "public_name",
     "training_lineage",
 ]
 
 # Facts of a card (`card.model_card`) that are looked up.
 STARTED_FROM = "started from"
+COPY_OF = "copy of"
 TRAINING_DATA = "training data"
 RELEASED = "training corpora of the released detectors"
 
@@ -45,7 +48,8 @@ def training_lineage(card: Mapping[str, object]) -> dict:
     ---------
     card : dict
         Facts for `card.model_card`: the manifests in `training data` are counted; the
-        detector folder in `started from` is asked for its own lineage.
+        detector folder in `started from` is asked for its own lineage. That of the
+        one in `copy of` is taken as it is.
 
     Returns
     -------
@@ -57,6 +61,9 @@ def training_lineage(card: Mapping[str, object]) -> dict:
     >>> training_lineage({"started from": "nii-yamagishilab/mms-1b-anti-deepfake"})
     {'started_from': 'nii-yamagishilab/mms-1b-anti-deepfake'}
     """
+    if COPY_OF in card:
+        found = lineage_of(str(card[COPY_OF]))
+        return found if isinstance(found, dict) else {}
     lineage: dict = {}
     if card.get(TRAINING_DATA):
         lineage["training_data"] = corpora_of(card[TRAINING_DATA])
@@ -115,7 +122,37 @@ def lineage_of(source: str) -> dict | str:
     """
     path = Path(source) / _HYPERPARAMS
     if not path.is_file():
-        return source
+        return public_name(source)
     # Not loaded as YAML: that would build the detector.
     line = re.search(r"^lineage: (.*)$", path.read_text("utf-8"), re.MULTILINE)
-    return json.loads(line[1]) if line else source
+    return json.loads(line[1]) if line else public_name(source)
+
+
+def public_name(value: object) -> str:
+    """What others are told of a file or folder: not where it is on this machine.
+
+    Arguments
+    ---------
+    value : object
+        A path or several, a hub id, or any other fact.
+
+    Returns
+    -------
+    str
+        Of an absolute path what is below the working folder, else its last part;
+        anything else as it is.
+
+    Example
+    -------
+    >>> public_name("/home/me/detectors/mms-300m")
+    'mms-300m'
+    >>> public_name(["lists/train.csv", "/data/more.csv"])
+    'lists/train.csv, more.csv'
+    """
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(public_name, value))
+    path = Path(str(value))
+    if not path.is_absolute():
+        return str(value)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if here in path.parents else path.name

@@ -187,8 +187,47 @@ def test_round_trip_keeps_every_bit(trained, corpus, tiny_ssl, tmp_path):
     last = load(tmp_path / "out" / "detector")
     assert [last.score_file(file) for file in files] == scores
     card = (tmp_path / "out" / "detector" / "README.md").read_text()
-    assert f"  - started from: {trained / 'detector'}" in card  # the whole descent
-    assert "    - training data:" in card and "voices: 20 real, 20 fake" in card
+    # The whole descent: a converted folder is the same detector.
+    assert "\n- started from: converted\n  - stage: post-training\n" in card
+    assert "\n  - training data: train.csv\n    - voices: 20 real, 20 fake\n" in card
+    assert str(tmp_path) not in card and str(corpus) not in card
+
+
+def test_a_folder_converted_in_place_stays_as_it_is(converted, tmp_path):
+    folder = shutil.copytree(converted / "hubert", tmp_path / "x")
+    (folder / "model.onnx").write_bytes(b"an export of before")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for _ in range(2):
+        assert run(folder, folder) == 0
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    # Also after a kill in the middle of it.
+    folder.rename(tmp_path / ".x.replaced")
+    assert run(folder, folder) == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_converted_folder_has_the_card_of_its_source(converted, tmp_path):
+    source = converted / "hubert"
+    assert run(source, tmp_path / "anew") == 0
+    for name in ("README.md", "hyperparams.yaml"):
+        text = (source / name).read_text()
+        assert (tmp_path / "anew" / name).read_text() == text
+        assert str(CHECKPOINTS) not in text
+    (source / "README.md").rename(source / "elsewhere")
+    try:
+        assert run(source, tmp_path / "bare") == 0
+    finally:
+        (source / "elsewhere").rename(source / "README.md")
+    assert "- copy of: hubert\n" in (tmp_path / "bare" / "README.md").read_text()
+
+
+def test_onnx_files_of_another_detector_are_set_aside(converted, tmp_path, capsys):
+    out = shutil.copytree(converted / "hubert", tmp_path / "x")
+    (out / "model.onnx").touch()
+    assert run(converted / "w2v_small", out) == 0
+    assert (tmp_path / "x.old" / "model.onnx").is_file()
+    assert not (out / "model.onnx").exists()
 
 
 def original(family, tmp_path, seed=0):

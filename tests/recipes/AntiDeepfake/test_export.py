@@ -1,6 +1,7 @@
 """The detector folder: what is in it, and what is not accepted."""
 
 import json
+import re
 import shutil
 import sys
 
@@ -11,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from data_prep.manifest import write_manifest
 from recipes.AntiDeepfake.bundle import make_bundle
-from recipes.AntiDeepfake.card import model_card
+from recipes.AntiDeepfake.calibration import Calibration, write_calibration
+from recipes.AntiDeepfake.card import calibrated_card, model_card
 from recipes.AntiDeepfake.export import export_detector
 from recipes.AntiDeepfake.interface import DeepfakeDetector
 from recipes.AntiDeepfake.weights import load_weights
@@ -33,6 +35,103 @@ def test_an_older_folder_is_replaced(tiny_ssl, folder):
     found = load_file(folder / "model.safetensors")
     expected = new_detector(tiny_ssl, seed=1).state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert [path.name for path in folder.parent.iterdir()] == ["detector"]
+
+
+def state(folder):
+    """Content and time of all files."""
+    return {
+        path.relative_to(folder): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def calibrated(folder):
+    """Add to a detector folder what others write into it."""
+    loaded = DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
+    calibration = Calibration(2.0, 1.0, canary=loaded.hparams.canary)
+    write_calibration(folder / "calibration.json", calibration)
+    card = folder / "README.md"
+    card.write_text(calibrated_card(card.read_text(), calibration))
+    (folder / "deep").mkdir()
+    (folder / "deep" / "notes.txt").write_text("mine")
+
+
+def test_the_same_detector_is_not_written_again(tiny_ssl, folder):
+    calibrated(folder)
+    before = state(folder)
+    export_detector(folder, new_detector(tiny_ssl), {"training data": "voices"})
+    assert state(folder) == before
+
+
+def test_with_the_same_weights_what_others_wrote_stays(tiny_ssl, folder):
+    calibrated(folder)
+    before = state(folder)
+    # Rounded otherwise, as on another machine, which the calibration does not know.
+    text = (folder / "hyperparams.yaml").read_text()
+    canary = json.loads(re.search(r"^canary: (.*)$", text, re.M)[1])
+    moved = [canary[0] + 1e-6, canary[1]]
+    (folder / "hyperparams.yaml").write_text(text.replace(str(canary), str(moved)))
+    calibration = (folder / "calibration.json").read_text()
+    calibration = calibration.replace(str(canary[0]), str(moved[0]))
+    (folder / "calibration.json").write_text(calibration)
+    export_detector(folder, new_detector(tiny_ssl), {"training data": "others"})
+    after = state(folder)
+    assert after.keys() == before.keys()
+    assert (folder / "deep" / "notes.txt").read_text() == "mine"
+    card = (folder / "README.md").read_text()
+    assert "- training data: others\n" in card and "\n## Calibration\n" in card
+    loaded = DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
+    assert loaded.calibration.scale == 2.0
+    assert [path.name for path in folder.parent.iterdir()] == ["detector"]
+
+
+def test_with_new_weights_what_others_wrote_is_set_aside(tiny_ssl, folder, caplog):
+    calibrated(folder)
+    before = state(folder)
+    export_detector(folder, new_detector(tiny_ssl, seed=1), {})
+    assert state(folder.with_name("detector.old")) == before
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("README.md", "custom_interface.py", "hyperparams.yaml", "model.safetensors")
+    ]
+    assert "calibration.json, deep may belong to the old ones" in caplog.text
+    assert f"is now {folder}.old" in caplog.text
+    DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
+
+
+@pytest.mark.parametrize("canary", ["[0.0, 9.0]", "[0.0", "none"])
+def test_other_arithmetic_is_another_detector(tiny_ssl, folder, canary):
+    calibrated(folder)
+    text = (folder / "hyperparams.yaml").read_text()
+    text = re.sub(r"^canary: .*$", f"canary: {canary}", text, flags=re.M)
+    (folder / "hyperparams.yaml").write_text(text)
+    export_detector(folder, new_detector(tiny_ssl), {"training data": "voices"})
+    assert not (folder / "calibration.json").exists()
+    assert (folder.with_name("detector.old") / "calibration.json").is_file()
+
+
+def test_damaged_weights_are_replaced(tiny_ssl, folder):
+    (folder / "model.safetensors").write_bytes(b"<html>")
+    export_detector(folder, new_detector(tiny_ssl), {})
+    DeepfakeDetector.from_hparams(folder, run_opts={"device": "cpu"})
+
+
+def test_a_folder_of_something_else_is_set_aside(tiny_ssl, tmp_path):
+    (tmp_path / "detector").mkdir()
+    (tmp_path / "detector" / "thesis.tex").touch()
+    export_detector(tmp_path / "detector", new_detector(tiny_ssl), {})
+    assert (tmp_path / "detector.old" / "thesis.tex").is_file()
+
+
+def test_an_export_that_was_killed_is_made_good_by_the_next(tiny_ssl, folder):
+    """The old folder had its name taken, and the new one had not got it yet."""
+    calibrated(folder)
+    before = state(folder)
+    folder.rename(folder.with_name(".detector.replaced"))
+    folder.with_name(".detector.unfinished").mkdir()
+    export_detector(folder, new_detector(tiny_ssl), {"training data": "voices"})
+    assert state(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["detector"]
 
 
@@ -123,6 +222,29 @@ def test_card_of_what_was_started_from_a_released_detector_has_its_licence():
     card = model_card({"stage": "fine-tuning", "started from": hub_id})
     assert "license: cc-by-nc-sa-4.0" in card
     assert "  - SSL model: MMS-300M (facebook/mms-300m, cc-by-nc-4.0)" in card
+
+
+def test_a_card_does_not_tell_where_files_are(tmp_path):
+    old = tmp_path / "old"
+    old.mkdir()
+    # As cards of before did.
+    lines = [
+        "## Lineage",
+        "",
+        "- training data: /home/me/train.csv",
+        "  - DECRO: 1 real",
+    ]
+    (old / "README.md").write_text("\n".join([*lines, "", "## Use", "", "- no: fact"]))
+    facts = {"SSL model": "/models/mms-300m", "started from": old}
+    card = model_card(facts | {"training data": ["/data/a.csv", "lists/b.csv"]})
+    found = card.partition("## Lineage\n\n")[2].partition("\n\n##")[0]
+    assert found.splitlines() == [
+        "- SSL model: mms-300m",
+        "- started from: old",
+        "  - training data: train.csv",
+        "    - DECRO: 1 real",
+        "- training data: a.csv, lists/b.csv",
+    ]
 
 
 def test_card_repeats_lineage_and_licence(tiny_ssl, tmp_path):

@@ -1,5 +1,7 @@
 """What a detector folder knows about its training data, as data."""
 
+from pathlib import Path
+
 import pytest
 from helpers import manifest_row, new_detector
 
@@ -8,7 +10,11 @@ from data_prep.manifest import write_manifest
 from recipes.AntiDeepfake.card import released_card
 from recipes.AntiDeepfake.export import export_detector
 from recipes.AntiDeepfake.interface import DeepfakeDetector
-from recipes.AntiDeepfake.training_data import corpora_of, training_lineage
+from recipes.AntiDeepfake.training_data import (
+    corpora_of,
+    public_name,
+    training_lineage,
+)
 
 
 @pytest.fixture
@@ -64,4 +70,28 @@ def test_a_detector_that_is_no_folder_is_named(tmp_path):
     assert trained_on(training_lineage({"started from": name})) == trained_on(name)
     (tmp_path / "hyperparams.yaml").write_text("canary: [0, 0]\n")
     lineage = training_lineage({"started from": tmp_path})
-    assert lineage == {"started_from": str(tmp_path)}
+    assert lineage == {"started_from": tmp_path.name}
+
+
+def test_a_copy_has_the_lineage_of_its_original(tiny_ssl, tmp_path, manifests):
+    facts = {"training data": manifests[0], "started from": "some/detector"}
+    export_detector(tmp_path / "first", new_detector(tiny_ssl), facts)
+    found = training_lineage({"copy of": tmp_path / "first"})
+    assert found == training_lineage(facts)
+    assert training_lineage({"copy of": tmp_path / "nowhere"}) == {}
+
+
+PUBLIC = {
+    "hub id": ("facebook/mms-300m", "facebook/mms-300m"),
+    "relative": ("results/a/detector", "results/a/detector"),
+    "elsewhere": (Path("/home/someone/lists/train.csv"), "train.csv"),
+    "here": (Path.cwd() / "results" / "a", "results/a"),
+    "several": (["/home/someone/a.csv", "lists/b.csv"], "a.csv, lists/b.csv"),
+    "no path": (None, "None"),
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_others_are_not_told_where_files_are(name):
+    value, told = PUBLIC[name]
+    assert public_name(value) == told

@@ -1,0 +1,342 @@
+"""What a run of training depends on, kept beside its checkpoints as `run.json`.
+
+The same command again continues a run. With other settings it would continue as well,
+and the detector would be that of neither command. So every start compares what the
+result depends on with what the first one wrote:
+
+- the values of the experiment, but for those that say where files are, how fast the run
+  goes or how long it takes (`FREE`);
+- the run options that take part in the optimisation (`RUN_OPTIONS`);
+- the content of the manifests or shards and of the weights in `init_from`, wherever
+  they are. Audio is not read for this.
+
+A value may change if the run so far would have been the same with it, as with
+`number_of_epochs`, by which a run is made longer. `total_steps` is none of these: the
+learning rate depends on it from the first step on. Precision and number of processes
+may change too, because a run may have to go on elsewhere; `run.json` lists them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.logger import get_logger
+from speechbrain.utils.run_opts import RunOptions
+
+from data_prep.files import atomic_path, file_digest
+from data_prep.manifest import ManifestError
+from lobes.checkpoint_file import CheckpointError
+from recipes.AntiDeepfake.arrow_cache import arrow_files
+from recipes.AntiDeepfake.checkpoints import AtomicCheckpointer
+from recipes.AntiDeepfake.command import import_extra
+from recipes.AntiDeepfake.sampling import process_rank
+from recipes.AntiDeepfake.sources import find_source
+from recipes.AntiDeepfake.usage import UsageError
+from recipes.AntiDeepfake.weights import WEIGHTS
+
+__all__ = ["FREE", "RUN_FILE", "RUN_OPTIONS", "begin_run", "changes"]
+
+logger = get_logger(__name__)
+
+RUN_FILE = "run.json"
+_VERSION = 1
+
+_FOLDERS = (
+    *("save_folder", "output_folder"),
+    *("lists_folder", "manifests_folder", "data_folder"),
+)
+#: Keys that may change while a run goes on, wherever they stand.
+FREE = frozenset(
+    (
+        *_FOLDERS,
+        *("number_of_epochs", "epoch_counter"),
+        *("num_workers", "most_waiting", "nonfinite_patience"),
+        *("precision", "gradient_checkpointing"),
+        *("checkpointer", "train_logger", "tensorboard_logger"),
+        *("preparation", "stage", "card"),
+    )
+)
+# Keys that name files, of which the content counts.
+_FILES = ("train_csv", "valid_csv", "train_shards", "init_from")
+#: Run options that may not change; the YAML can give them as well.
+RUN_OPTIONS = (
+    "grad_accumulation_factor",
+    "max_grad_norm",
+    "remove_vector_weight_decay",
+)
+
+
+def begin_run(experiment: Mapping[str, Any], run_opts: RunOptions) -> None:
+    """Make sure that checkpoints are of this run, and write down what it depends on.
+
+    Nothing has to be built for that. Of several processes all stop, if they have to.
+
+    Arguments
+    ---------
+    experiment : dict
+        The values of the experiment, as of `experiment.read_experiment`; its
+        `checkpointer` says where checkpoints are.
+    run_opts : RunOptions
+        From the command line.
+
+    Raises
+    ------
+    UsageError
+        If there are checkpoints of a run that differs; names each difference.
+    ManifestError or CheckpointError
+        If the data or the weights to start from cannot be read.
+    """
+    error = run_on_main(_error_of_begin, args=[experiment, run_opts])
+    if error is not None:
+        raise error
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What differs between two records, for people.
+
+    Arguments
+    ---------
+    old, new : dict
+        Records with `settings` (values by name) and `files` (lists of `name` and
+        `digest` by key).
+
+    Returns
+    -------
+    dict
+        Key -> old and new value. What follows from another key is left out.
+
+    Example
+    -------
+    >>> old = {"settings": {"lr": 0.1, "opt_class.lr": 0.1, "seed": 1}, "files": {}}
+    >>> new = {"settings": {"lr": 0.2, "opt_class.lr": 0.2, "seed": 1}, "files": {}}
+    >>> changes(old, new)
+    {'lr': ['0.1', '0.2']}
+    """
+    found = {}
+    for key in old["files"] | new["files"]:
+        files = [record["files"].get(key, []) for record in (old, new)]
+        digests = [[file["digest"] for file in some] for some in files]
+        if digests[0] != digests[1]:
+            found[key] = [_shown_files(some) for some in files]
+    for key in old["settings"] | new["settings"]:
+        values = [record["settings"].get(key) for record in (old, new)]
+        if values[0] != values[1]:
+            found[key] = [json.dumps(value) for value in values]
+    plain = [pair for key, pair in found.items() if "." not in key]
+    return {
+        key: pair for key, pair in found.items() if "." not in key or pair not in plain
+    }
+
+
+def _error_of_begin(*arguments) -> Exception | None:
+    """Do what `begin_run` does in one process, and give the error for all to raise."""
+    try:
+        _begin(*arguments)
+    except (UsageError, ManifestError, CheckpointError) as error:
+        return error
+    return None
+
+
+def _begin(experiment: Mapping[str, Any], run_opts: RunOptions) -> None:
+    """Compare with the record, if there are checkpoints, and write it."""
+    folder = Path(experiment["checkpointer"]["checkpoints_dir"])
+    file = folder / RUN_FILE
+    new = {
+        "version": _VERSION,
+        "settings": _settings(experiment, run_opts),
+        "files": _files(experiment),
+        "starts": [_start(experiment, run_opts)],
+    }
+    checkpoints = AtomicCheckpointer(folder).list_checkpoints()
+    if checkpoints and file.is_file():
+        old = _read(file)
+        trained = max(checkpoint.meta.get("epoch", 0) for checkpoint in checkpoints)
+        _require_same(file, changes(old, new))
+        _require_length(file, experiment.get("number_of_epochs"), trained)
+        new["starts"] = _continued(file, old["starts"], new["starts"][0])
+    elif checkpoints:
+        logger.warning(
+            f"{folder}: has checkpoints, but no {RUN_FILE} that says what they "
+            "depend on. They are taken to be of this experiment, and from now on it "
+            "is written down."
+        )
+    with atomic_path(file) as temporary:
+        temporary.write_text(json.dumps(new, indent=1) + "\n", encoding="utf-8")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        if record["version"] == _VERSION:
+            return record
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UsageError(
+        f"{file}: not as this version of train.py writes it, so it cannot tell whether "
+        "the checkpoints beside it are of this run. Give another --output_folder; or, "
+        "if you know that they are, delete the file."
+    )
+
+
+def _require_same(file: Path, differences: Mapping[str, list[str]]) -> None:
+    if not differences:
+        return
+    lines = [f"  {key}: {old} -> {new}" for key, (old, new) in differences.items()]
+    if "total_steps" in differences:
+        lines.append(
+            "total_steps sets the learning rate from the first step on. For a longer "
+            "run keep it, and give --number_of_epochs."
+        )
+    start = f"{file.parent}: has checkpoints of a run with other settings (old -> new):"
+    raise UsageError(
+        "\n".join([start, *lines])
+        + "\nTo continue that run, give the old values. For a run with the new ones, "
+        "give another --output_folder. To continue that run with the new values all "
+        f"the same, delete {file}."
+    )
+
+
+def _require_length(file: Path, wanted: int | None, trained: int) -> None:
+    if wanted is not None and wanted < trained:
+        raise UsageError(
+            f"{file.parent}: {trained} nominal epochs are trained, but "
+            f"number_of_epochs is {wanted}. Give at least {trained}, or another "
+            "--output_folder."
+        )
+
+
+def _continued(file: Path, starts: list[dict], start: dict) -> list[dict]:
+    """The starts of a run with this one; says in what it is not like the last."""
+    if starts[-1] == start:
+        return starts
+    differences = [
+        f"{key}: {starts[-1].get(key)} -> {value}"
+        for key, value in start.items()
+        if starts[-1].get(key) != value
+    ]
+    logger.warning(f"{file.parent}: the run goes on with {', '.join(differences)}.")
+    return [*starts, start]
+
+
+def _start(experiment: Mapping[str, Any], run_opts: RunOptions) -> dict[str, Any]:
+    return {
+        "precision": _option("precision", experiment, run_opts),
+        "processes": process_rank()[1],
+        "number_of_epochs": experiment.get("number_of_epochs"),
+    }
+
+
+def _option(name: str, experiment: Mapping[str, Any], run_opts: RunOptions) -> Any:
+    """The value of a run option that the Brain takes."""
+    if name in experiment and name not in run_opts.overridden_args:
+        return _plain(experiment[name])
+    return run_opts[name]
+
+
+def _files(experiment: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Digests of what the keys of `_FILES` name."""
+    named = {"valid_csv": _manifests(experiment["valid_csv"])}
+    if experiment.get("train_shards"):
+        source = experiment["train_shards"]
+        shards = import_extra("recipes.AntiDeepfake.shards").open_shards(source)
+        named["train_shards"] = [(source, shards.digest)]
+    else:
+        named["train_csv"] = _manifests(experiment["train_csv"])
+    if experiment.get("init_from"):
+        path = find_source(experiment["init_from"])
+        weights = path / WEIGHTS if path.is_dir() else path
+        # Without the file, `init_weights` will say what is missing.
+        digest = file_digest(weights) if weights.is_file() else "no weights"
+        named["init_from"] = [(experiment["init_from"], digest)]
+    return {
+        key: [{"name": str(name), "digest": digest} for name, digest in named[key]]
+        for key in _FILES
+        if key in named
+    }
+
+
+def _manifests(manifests: str | list[str]) -> list[tuple[Path, str]]:
+    return [(file.manifest, file.digest) for file in arrow_files(manifests)]
+
+
+def _shown_files(files: list[dict[str, str]]) -> str:
+    texts = [f"{file['name']} (digest {file['digest'][:12]})" for file in files]
+    return ", ".join(texts) or "none"
+
+
+def _settings(experiment: Mapping[str, Any], run_opts: RunOptions) -> dict[str, object]:
+    """Values by their place in the experiment; null is as if it were not there."""
+    names = {id(node): f"<{key}>" for key, node in experiment.items() if _inner(node)}
+    # The longest first: one may be inside another.
+    places = sorted(
+        (
+            (experiment[key], f"<{key}>")
+            for key in (*_FOLDERS, *_FILES)
+            if isinstance(experiment.get(key), str)
+        ),
+        key=lambda place: -len(place[0]),
+    )
+    found: dict[str, object] = {}
+    for key, node in experiment.items():
+        if key in FREE or key in _FILES:
+            continue
+        for path, value in _leaves(key, node, names):
+            if isinstance(value, str):
+                value = _placed(value, places)
+            if value is not None:
+                found[path] = value
+    return found | {name: _option(name, experiment, run_opts) for name in RUN_OPTIONS}
+
+
+def _leaves(
+    path: str, node: Any, names: Mapping[int, str]
+) -> Iterator[tuple[str, object]]:
+    """Values below a node with their paths; other keys' objects by their names."""
+    if "." in path and id(node) in names:
+        yield path, names[id(node)]
+        return
+    tag = getattr(node, "tag", None)
+    if tag is not None and tag.value:
+        text = getattr(node, "value", "")  # of a scalar
+        yield path, f"{tag.value} {text}".strip()
+    elif not _inner(node):
+        yield path, _plain(node)
+    elif isinstance(node, list) and not any(map(_composed, node)):
+        yield path, list(map(_plain, node))
+        return
+    for key, child in _inner(node):
+        if key not in FREE:
+            yield from _leaves(f"{path}.{key}", child, names)
+
+
+def _inner(node: Any) -> list[tuple[Any, Any]]:
+    """Keys and values of a mapping or list; nothing of what is a value itself."""
+    if isinstance(node, Mapping):
+        return list(node.items())
+    return list(enumerate(node)) if isinstance(node, list) else []
+
+
+def _composed(node: Any) -> bool:
+    return isinstance(node, (Mapping, list)) or hasattr(node, "tag")
+
+
+def _plain(value: Any) -> object:
+    """A value of YAML as JSON keeps it."""
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return None if value is None else str(value)
+
+
+def _placed(text: str, places: list[tuple[str, str]]) -> str | None:
+    """A path by the key of the folder that it is in; nothing if that says it all."""
+    for place, name in places:
+        if text == place:
+            return None
+        if text.startswith(f"{place}/"):
+            return name + text[len(place) :]
+    return text
