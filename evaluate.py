@@ -16,9 +16,11 @@ its manifest; or where those of each set are: `{test_a: https://HOST/a/index.jso
 For each test set, `scores.csv` (one row per trial) and `scores.png`, a picture, go to a
 folder of its name in the output folder; of pieces of recordings also `recordings.csv`
 (one row per recording). The tables of all sets are `metrics.csv` and
-`recordings_metrics.csv`. Scoring that was stopped goes on where it was, also with
-another number of processes. Audio that cannot be scored is listed with its reason, and
-the exit code is 1 then.
+`recordings_metrics.csv`, written after each set. Scoring that was stopped goes on where
+it was, also with another number of processes: scores in `scored/` are taken if
+detector, list, precision and data folder are the same, and of each audio file size and
+time of change. Audio that cannot be scored is listed with its reason, and the exit code
+is 1 then.
 """
 
 import sys
@@ -33,15 +35,15 @@ from recipes.AntiDeepfake.command import (
     load_hparams,
     show_progress,
 )
-from recipes.AntiDeepfake.evaluation import (
-    contamination,
-    named_sets,
-    named_shards,
-    report_set,
-    score_set,
+from recipes.AntiDeepfake.evaluation import contamination, report_set, score_set
+from recipes.AntiDeepfake.evaluation_inputs import (
+    OpenedSet,
+    open_sets,
+    require_aggregate,
+    require_detector,
 )
 from recipes.AntiDeepfake.published import format_published, ssl_model_name
-from recipes.AntiDeepfake.scoring import list_failures
+from recipes.AntiDeepfake.scoring import Scored, list_failures
 from recipes.AntiDeepfake.tables import format_table, write_table
 
 
@@ -51,46 +53,62 @@ def main(arguments: list[str]) -> int:
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     ddp_init_group(run_opts)
     hparams = load_hparams(hparams_file, overrides)
-    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
-    sets = named_sets(hparams["test_csv"])
-    shards = named_shards(hparams.get("test_shards"), sets)
+    sets = _checked_sets(hparams)
     detector = load_detector(hparams["detector"], run_opts)
-    digest, model = detector.digest(), ssl_model_name(hparams["detector"])
-    tables, recordings, code = [], [], 0
-    for name, manifest in sets.items():
-        folder = Path(hparams["output_folder"]) / name
-        rows, scored = score_set(
+    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
+    digest = detector.digest()
+    tables = {"metrics.csv": [], "recordings_metrics.csv": []}
+    code = 0
+    for one in sets:
+        scored = score_set(
             detector,
-            manifest,
+            one,
             hparams["data_folder"],
-            folder,
+            Path(hparams["output_folder"]) / one.name,
             key=f"precision {run_opts.precision}",
             digest=digest,
-            shards=shards.get(name),
             max_batch_length=hparams["max_batch_length"],
             num_workers=hparams["num_workers"],
             progressbar=show_progress(run_opts),
         )
-        if not if_main_process():
-            continue  # the main process has the trials of all, and writes and reports
-        notes = contamination(detector, rows)
-        found = report_set(rows, scored, folder, hparams["aggregate"], notes)
-        print(f"{name}\n{format_table(found.table)}\n")
-        if found.recordings:
-            print(f"{name}, recordings\n{format_table(found.recordings)}\n")
-        if published := format_published(name, model):
-            print(f"{published}\n")
-        tables += [{"set": name, **row} for row in found.table]
-        recordings += [{"set": name, **row} for row in found.recordings]
-        code = list_failures(scored) or code
+        if if_main_process():  # it has the trials of all, and writes and reports
+            notes = contamination(detector, one.rows)
+            _report(one, scored, hparams, notes, tables)
+            code = list_failures(scored) or code
     if if_main_process():
-        write_table(f"{hparams['output_folder']}/metrics.csv", tables)
-        if recordings:
-            write_table(
-                f"{hparams['output_folder']}/recordings_metrics.csv", recordings
-            )
         print(f"scores, tables and pictures: {hparams['output_folder']}")
     return code
+
+
+def _checked_sets(hparams: dict) -> list[OpenedSet]:
+    """The test sets, if all that the YAML says can be used."""
+    preparation = hparams.get("preparation", "")
+    require_aggregate(hparams["aggregate"])
+    require_detector(hparams["detector"], preparation)
+    return open_sets(hparams["test_csv"], hparams.get("test_shards"), preparation)
+
+
+def _report(
+    one: OpenedSet,
+    scored: Scored,
+    hparams: dict,
+    notes: dict[str, str],
+    tables: dict[str, list[dict]],
+) -> None:
+    """Print what a set gave, and write the tables of all sets up to this one."""
+    output = Path(hparams["output_folder"])
+    found = report_set(one.rows, scored, output / one.name, hparams["aggregate"], notes)
+    parts = (
+        (one.name, "metrics.csv", found.table),
+        (f"{one.name}, recordings", "recordings_metrics.csv", found.recordings),
+    )
+    for title, file, table in parts:
+        if table or file == "metrics.csv":
+            print(f"{title}\n{format_table(table, output / file)}\n")
+            tables[file] += [{"set": one.name, **row} for row in table]
+            write_table(output / file, tables[file])
+    if published := format_published(one.name, ssl_model_name(hparams["detector"])):
+        print(f"{published}\n")
 
 
 if __name__ == "__main__":

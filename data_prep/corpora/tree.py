@@ -9,15 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from data_prep.audio_suffixes import AUDIO_SUFFIXES
 from data_prep.corpora.base import LayoutError
 
 __all__ = ["AUDIO_SUFFIXES", "AudioFile", "KeyRow", "Skipped", "Tree"]
-
-#: Names of files that may hold audio, in lower case.
-AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .mp3 .m4a .mp4 .aac .ogg .oga .opus .aif .aiff .au .sph .wma "
-    ".webm .amr .caf .w64 .rf64".split()
-)
 
 _Value = TypeVar("_Value")
 

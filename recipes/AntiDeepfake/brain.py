@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lobes.detector import scores
-from lobes.masking import normalise_wav
+from recipes.AntiDeepfake.augmentation import augment_batch
 from recipes.AntiDeepfake.metrics import eer
 from recipes.AntiDeepfake.nonfinite import BatchLog, check_logits
 from recipes.AntiDeepfake.parameter_groups import (
@@ -22,56 +22,13 @@ from recipes.AntiDeepfake.parameter_groups import (
     scale_learning_rates,
 )
 from recipes.AntiDeepfake.sampling import process_rank
+from recipes.AntiDeepfake.skipped_steps import SkippedSteps
 from recipes.AntiDeepfake.throughput import Throughput
 from recipes.AntiDeepfake.train_log import catch_up, log_meta, write_log
+from recipes.AntiDeepfake.trials import Trials
 from recipes.AntiDeepfake.usage import UsageError
 
-__all__ = ["AntiDeepfakeBrain", "Trials", "best_checkpoint"]
-
-
-class Trials:
-    """Collects what a detector says of each trial, over batches and processes."""
-
-    def __init__(self):
-        self._ids: list[str] = []
-        self._logits: list[torch.Tensor] = []
-        self._labels: list[torch.Tensor] = []
-
-    def add(self, ids: list[str], logits: torch.Tensor, labels: torch.Tensor) -> None:
-        """Add a batch: IDs, logits `[batch, 2]` and labels `[batch]`."""
-        self._ids += list(ids)
-        self._logits.append(logits.detach().float().cpu())
-        self._labels.append(labels.cpu())
-
-    def gather(self) -> tuple[list[str], torch.Tensor, torch.Tensor]:
-        """Bring the trials of all processes together, in the order of their IDs.
-
-        Returns
-        -------
-        list of str
-            The IDs.
-        torch.Tensor
-            Logits, `[trials, 2]`.
-        torch.Tensor
-            Labels, `[trials]`.
-
-        Raises
-        ------
-        RuntimeError
-            If a trial was scored twice.
-        """
-        parts = [(self._ids, self._logits, self._labels)]
-        if process_rank()[1] > 1:
-            parts = [None] * process_rank()[1]
-            mine = (self._ids, self._logits, self._labels)
-            torch.distributed.all_gather_object(parts, mine)
-        ids = [one for part in parts for one in part[0]]
-        logits = torch.cat([one for part in parts for one in part[1]])
-        labels = torch.cat([one for part in parts for one in part[2]])
-        if len(set(ids)) != len(ids):
-            raise RuntimeError(f"{len(ids) - len(set(ids))} trials were scored twice.")
-        order = sorted(range(len(ids)), key=ids.__getitem__)
-        return [ids[i] for i in order], logits[order], labels[order]
+__all__ = ["AntiDeepfakeBrain", "best_checkpoint"]
 
 
 def best_checkpoint(checkpoint: Checkpoint) -> tuple[float, float]:
@@ -87,9 +44,9 @@ class AntiDeepfakeBrain(sb.Brain):
 
     Its modules are `detector` (`lobes.detector.Detector`) and `loss` (`lobes.losses`);
     a loss with `needs_embeddings` gets them in training. From the
-    hyper-parameters it takes `lr_schedule`, `epoch_counter`, `augment` (on the batch,
-    or None), `seed`, `train_logger` and `tensorboard_logger` (or None), and if they are
-    there:
+    hyper-parameters it takes `lr_schedule`, which is called in every batch,
+    `epoch_counter`, `augment` (on the batch, or None), `seed`, `train_logger` and
+    `tensorboard_logger` (or None), and if they are there:
 
     - `head_only_steps`: optimiser steps in which only what follows the encoder learns;
     - `layer_decay`: how much more slowly lower layers learn, see
@@ -104,12 +61,22 @@ class AntiDeepfakeBrain(sb.Brain):
 
     A step with a loss or a gradient that is not finite is left out, by all processes
     alike; with more of them than `nonfinite_patience` in a nominal epoch the run ends.
+    With fp16 some gradients overflow while the scaler searches its factor; these do not
+    use up patience, but the run ends when they can be no search any more, see
+    `BatchLog.check_search`. For the average of the weights and for the learning rate
+    a step that is left out has not been.
     """
 
     def __init__(self, modules=None, opt_class=None, hparams=None, **kwargs):
         super().__init__(modules, opt_class, hparams, **kwargs)
         self.detector = self.modules.detector
         self.batch_log = BatchLog()
+        self.skipped = SkippedSteps()
+        if self.checkpointer is not None:
+            # Older checkpoints do not have it.
+            self.checkpointer.add_recoverable(
+                "skipped_steps", self.skipped, optional_load=True
+            )
         steps = self._option("head_only_steps", 0)
         self.encoder_pause = EncoderPause(self.detector.encoder, steps)
         self.ema = None
@@ -130,28 +97,45 @@ class AntiDeepfakeBrain(sb.Brain):
         if self.checkpointer is not None:
             self.checkpointer.add_recoverable("ema", self.ema)
 
-    def compute_forward(self, batch, stage) -> tuple[torch.Tensor, dict]:
-        """Logits `[batch, 2]` and what else the loss needs; augmented in training."""
+    def fit(self, *args, **kwargs) -> None:
+        """Train; when interrupted, say where the same command goes on."""
+        try:
+            super().fit(*args, **kwargs)
+        except KeyboardInterrupt:
+            newest = self.checkpointer and self.checkpointer.find_checkpoint()
+            raise KeyboardInterrupt(
+                f"the same command continues from {newest.path}"
+                if newest
+                else "no checkpoint has been saved yet, the same command starts anew; "
+                "--ckpt_interval_minutes 10 saves one every ten minutes"
+            ) from None
+
+    def compute_forward(self, batch, stage) -> tuple[torch.Tensor, torch.Tensor, dict]:
+        """Logits `[rows, 2]`, labels `[rows]` and what else the loss needs.
+
+        In training the batch is augmented, which may make more rows of it.
+        """
         batch = batch.to(self.device)
         wavs, wav_lens = batch.wav
-        if stage == sb.Stage.TRAIN and self.hparams.augment is not None:
-            wavs, wav_lens = self.hparams.augment(wavs, wav_lens)
-            wavs = normalise_wav(wavs, wav_lens)
+        labels = torch.as_tensor(batch.label, device=self.device)
         if stage != sb.Stage.TRAIN:
             # The processes' numbers of batches differ here: nothing may synchronise.
             detector = self.ema or _plain(self.modules.detector)
-            return detector(wavs, wav_lens), {}
+            return detector(wavs, wav_lens), labels, {}
+        if self.hparams.augment is not None:
+            wavs, wav_lens, labels = augment_batch(
+                self.hparams.augment, wavs, wav_lens, labels
+            )
         if getattr(_plain(self.modules.loss), "needs_embeddings", False):
             logits, embeddings = self.modules.detector(
                 wavs, wav_lens, return_embeddings=True
             )
-            return logits, {"embeddings": embeddings}
-        return self.modules.detector(wavs, wav_lens), {}
+            return logits, labels, {"embeddings": embeddings}
+        return self.modules.detector(wavs, wav_lens), labels, {}
 
     def compute_objectives(self, predictions, batch, stage) -> torch.Tensor:
         """Loss of a batch; validation trials are kept for the EER."""
-        logits, others = predictions
-        labels = torch.as_tensor(batch.label, device=self.device)
+        logits, labels, others = predictions
         if stage == sb.Stage.TRAIN:
             return self.modules.loss(logits, labels, **others)
         self.trials.add(batch.id, logits, labels)
@@ -160,6 +144,7 @@ class AntiDeepfakeBrain(sb.Brain):
     def on_fit_start(self) -> None:
         """Prepare the detector and resume, also a log that lacks its last line."""
         self._check_options()
+        self._check_average()
         self.encoder_pause.begin()
         super().on_fit_start()
         if self.encoder_pause.is_over(self.optimizer_step):
@@ -183,6 +168,17 @@ class AntiDeepfakeBrain(sb.Brain):
                 f"layerdrop is {drop}: a layer that is left out has no gradient, and "
                 "several processes wait for one. Set layerdrop to 0 in the YAML, or "
                 "give --find_unused_parameters, which takes time in every step."
+            )
+
+    def _check_average(self) -> None:
+        """Raise if the run to be continued has no average of its weights."""
+        newest = self.checkpointer and self.checkpointer.find_checkpoint()
+        if self.ema is not None and newest and "ema" not in newest.paramfiles:
+            raise UsageError(
+                f"ema_decay is {self._option('ema_decay')}, but {newest.path}, from "
+                "which this run would continue, was made without an average of the "
+                "weights. Leave ema_decay out, or give another --output_folder to "
+                "train with it from the beginning."
             )
 
     def init_optimizers(self) -> None:
@@ -210,11 +206,13 @@ class AntiDeepfakeBrain(sb.Brain):
             self._wrap_distributed()
 
     def on_fit_batch_start(self, batch, should_step) -> None:
-        """Seed the step and set the learning rates."""
+        """Seed the step and set the learning rates, anew unless a step is missing."""
         self.throughput.batch_begins(batch)
         self.batch_log.begin(batch.id)
         self._seed_step(self.hparams.epoch_counter.current, self.step)
-        if should_step:
+        # In all batches, so that the schedule, too, counts batches: it ends with them
+        # whatever the grad_accumulation_factor is.
+        if not self.skipped.in_a_row:
             self.hparams.lr_schedule(self.optimizer)
             scale_learning_rates(self.optimizer)
 
@@ -238,26 +236,35 @@ class AntiDeepfakeBrain(sb.Brain):
             [parameter for group in groups for parameter in group["params"]],
             self.max_grad_norm,
         )
-        if self._is_usable(norm):
+        usable = self._is_usable(norm)
+        if usable:
             self.scaler.step(self.optimizer)
             if self.ema is not None:
                 self.ema.update_parameters(self.detector)
         self.scaler.update()
+        self.skipped.note(usable)
+        if self.scaler.is_enabled():
+            scale, in_a_row = self.scaler.get_scale(), self.skipped.in_a_row
+            self.batch_log.check_search(self._where(), in_a_row, scale)
+        self.batch_log.clear()
         self.optimizer.zero_grad(set_to_none=True)
         self.optimizer_step += 1
 
+    def _where(self) -> str:
+        return f"epoch {self.hparams.epoch_counter.current}, batch {self.step}"
+
     def _is_usable(self, norm: torch.Tensor) -> bool:
         """Whether to step; loses patience if that is not so too often."""
-        # The scaler of fp16 makes gradients overflow to find its factor, and copes.
-        copes = self.scaler.is_enabled()
-        usable, counts = self.batch_log.judge(copes or bool(torch.isfinite(norm)))
-        if counts or not (usable or self.skip_nonfinite_grads):
+        usable, bad_loss = self.batch_log.judge(bool(torch.isfinite(norm)))
+        if usable or (self.scaler.is_enabled() and not bad_loss):
+            # To find its factor, the scaler of fp16 makes gradients overflow.
+            return usable
+        if bad_loss or not self.skip_nonfinite_grads:
             self.nonfinite_count += 1
-        if not usable:
-            where = f"epoch {self.hparams.epoch_counter.current}, batch {self.step}"
-            self.batch_log.report(where, self.nonfinite_count, self.nonfinite_patience)
-        self.batch_log.clear()
-        return usable
+        self.batch_log.report(
+            self._where(), self.nonfinite_count, self.nonfinite_patience
+        )
+        return False
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step) -> None:
         """See to the encoder that waits, and to the time."""
@@ -281,11 +288,16 @@ class AntiDeepfakeBrain(sb.Brain):
         self.trials = Trials()
         if stage == sb.Stage.TRAIN:
             self.throughput = Throughput(self._option("most_waiting", 0.2))
+            if self.step == 0:  # a run may also go on within a nominal epoch
+                self.skipped.begin_epoch()
 
     def on_stage_end(self, stage, stage_loss, epoch=None) -> None:
         """After validation: true EER and loss of all trials, checkpoint, log."""
         if stage == sb.Stage.TRAIN:
-            self.train_stats = {"loss": stage_loss, **self.throughput.stats()}
+            self.train_stats = {"loss": stage_loss}
+            if self.scaler.is_enabled() or self.skipped.in_epoch:
+                self.train_stats["skipped steps"] = self.skipped.in_epoch
+            self.train_stats |= self.throughput.stats()
             return
         ids, logits, labels = self.trials.gather()
         check_logits(ids, logits)
@@ -309,12 +321,18 @@ class AntiDeepfakeBrain(sb.Brain):
     def _loggers(self) -> list:
         return [self.hparams.tensorboard_logger, self.hparams.train_logger]
 
-    def recover_best(self) -> Checkpoint | None:
+    def recover_best(self) -> Checkpoint:
         """Load the checkpoint with the lowest validation EER; its average, if any."""
         best = self.checkpointer.recover_if_possible(
             importance_key=best_checkpoint, ckpt_predicate=lambda c: "EER" in c.meta
         )
-        if best is not None and self.ema is not None:
+        if best is None:
+            raise UsageError(
+                f"{self.checkpointer.checkpoints_dir}: no checkpoint with a validation "
+                "EER, as the training ended before its first validation. Give a "
+                "--valid_interval that is not above --total_steps."
+            )
+        if self.ema is not None:
             self.detector.load_state_dict(self.ema.module.state_dict())
         return best
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import functools
 import importlib
+import logging
+import os
+import signal
 import sys
+import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +32,10 @@ from recipes.AntiDeepfake.export import HYPERPARAMS
 from recipes.AntiDeepfake.file_scoring import FileScorer
 from recipes.AntiDeepfake.interface import DeepfakeDetector
 from recipes.AntiDeepfake.nonfinite import NonFiniteError
+from recipes.AntiDeepfake.placeholders import missing_values
+from recipes.AntiDeepfake.run_options import check_run_options
 from recipes.AntiDeepfake.score_file import ScoreFileError
+from recipes.AntiDeepfake.training_options import check_numbers
 from recipes.AntiDeepfake.usage import UsageError
 from recipes.AntiDeepfake.usage import command as usage_command
 from recipes.AntiDeepfake.weights import WeightsError
@@ -47,8 +57,26 @@ _FAILURES = (
 )
 
 
+# Options that commands without an experiment have under the names of SpeechBrain.
+_OPTIONS = {
+    **dict.fromkeys(("device", "precision", "distributed_backend"), str),
+    "max_batch_length": float,
+    "num_workers": int,
+}
+_EXPERIMENTS = (".yaml", ".yml")
+
+# SpeechBrain's module of loggers says so when it is imported; it is about pictures, of
+# which there are none here.
+logging.getLogger("speechbrain.utils.train_logger").addFilter(
+    lambda record: "torchvision is not available" not in record.getMessage()
+)
+
+
 def command(usage: str) -> Callable:
     """Turn `main(arguments) -> exit code` into a command; see `usage.command`.
+
+    The device, the precision and numbers that make no sense are found out before
+    `main` begins, and also what is wrong with an experiment file.
 
     Arguments
     ---------
@@ -60,7 +88,65 @@ def command(usage: str) -> Callable:
     callable
         The decorator.
     """
-    return usage_command(usage, _FAILURES)
+
+    def decorate(main: Callable[[list[str]], int | None]) -> Callable:
+        @functools.wraps(main)
+        def checked(arguments: list[str]) -> int | None:
+            try:
+                _check(arguments)
+            except (UsageError, *_FAILURES) as error:
+                _let_first_process_speak(2 if isinstance(error, UsageError) else 1)
+                raise
+            try:
+                return main(arguments)
+            except KeyboardInterrupt as stop:
+                if str(stop) or _experiment(arguments) is None:
+                    raise
+                raise KeyboardInterrupt(
+                    "the same command goes on from what is in its output folder"
+                ) from None
+
+        return usage_command(usage, _FAILURES)(checked)
+
+    return decorate
+
+
+def _check(arguments: list[str]) -> None:
+    """Raise if something is wrong with the command line that can be found at once."""
+    if _experiment(arguments) is not None:
+        hparams_file, run_opts, overrides = RunOptions.from_command_line_args(arguments)
+        given = {name: run_opts[name] for name in run_opts.overridden_args}
+        with _explained(hparams_file, overrides):
+            values = _read_values(hparams_file, overrides) | given
+            check_run_options(values, training="opt_class" in values)
+            _check_values(hparams_file, values)
+        return
+    parser = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, exit_on_error=False
+    )
+    for name, kind in _OPTIONS.items():
+        parser.add_argument(f"--{name}", type=kind)
+    # What cannot be parsed the command itself explains.
+    with contextlib.suppress(argparse.ArgumentError):
+        options = vars(parser.parse_known_args(arguments)[0])
+        check_numbers(options)
+        check_run_options(options)
+
+
+def _experiment(arguments: list[str]) -> str | None:
+    """The experiment file among the arguments, if there is one."""
+    return next((name for name in arguments if name.endswith(_EXPERIMENTS)), None)
+
+
+def _let_first_process_speak(code: int) -> None:
+    """Exit, if others say on this machine what is wrong with the command of all.
+
+    torchrun ends all processes as soon as one has ended, so this one waits for that.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(code))
+        time.sleep(60)
+        sys.exit(code)
 
 
 def load_hparams(hparams_file: str, overrides: str) -> dict:
@@ -81,25 +167,32 @@ def load_hparams(hparams_file: str, overrides: str) -> dict:
     Raises
     ------
     UsageError
-        If there is no such file or key, if the SSL model cannot be found, or if a
-        value is missing that only the user knows.
+        If there is no such file or key, if the SSL model cannot be found, if numbers
+        make no sense, or if a value is missing that only the user knows.
     ManifestError
         If data files are missing. Nothing was built or downloaded then.
     """
-    try:
-        _require_data_files(hparams_file, overrides)
+    with _explained(hparams_file, overrides):
+        _check_values(hparams_file, _read_values(hparams_file, overrides))
         return load_hyperpyyaml(open_experiment(hparams_file), overrides)
+
+
+@contextlib.contextmanager
+def _explained(hparams_file: str, overrides: str) -> Iterator[None]:
+    """Turn what reading an experiment raises into something for its user."""
+    try:
+        yield
+    except UsageError:
+        raise
     except OSError as error:
         # The YAML itself, or a file or hub id that it names, such as ssl_source.
         raise UsageError(f"{hparams_file}: {error}") from None
     except (ValueError, KeyError) as error:
         message = str(error.args[0] if error.args else error)
         if "!PLACEHOLDER" in message:
-            raise UsageError(
-                f"{hparams_file}: {message} Give it as `--key value` or write it in "
-                "the YAML, where a comment says what it is."
-                + _preparation(hparams_file)
-            ) from None
+            # Of nested values only the message tells.
+            told = missing_values(hparams_file, overrides) or message
+            raise UsageError(told + _preparation(hparams_file)) from None
         if "override" in message.lower():
             raise UsageError(f"{hparams_file}: {message}") from None
         raise
@@ -107,13 +200,23 @@ def load_hparams(hparams_file: str, overrides: str) -> dict:
         raise UsageError(f"a value is given twice: {error.problem}") from None
 
 
-def _require_data_files(hparams_file: str, overrides: str) -> None:
-    """Look for the manifests of training before anything takes long."""
-    hparams = read_experiment(hparams_file, overrides)
+def _read_values(hparams_file: str, overrides: str) -> dict:
+    """The values of an experiment, also those that follow from others."""
+    try:
+        return read_experiment(hparams_file, overrides)
+    except ZeroDivisionError:
+        raise UsageError(
+            f"{hparams_file}: a value is divided by 0; give --valid_interval 1 or more."
+        ) from None
+
+
+def _check_values(hparams_file: str, values: Mapping[str, object]) -> None:
+    """Raise if numbers make no sense, or if manifests of training are missing."""
+    check_numbers(values)
     for key in ("train_csv", "valid_csv"):
-        if key == "train_csv" and hparams.get("train_shards"):
+        if key == "train_csv" and values.get("train_shards"):
             continue
-        files = hparams.get(key) or []
+        files = values.get(key) or []
         for file in [files] if isinstance(files, str) else files:
             if file.endswith(".csv") and not Path(file).is_file():
                 raise ManifestError(

@@ -51,11 +51,14 @@ def _zeroshot(results: Path, seeds: Sequence[int], corpus: str, title: str) -> s
     runs = [_metrics(results / f"eval/seed{seed}", corpus) for seed in seeds]
     trivial = _audit(results / "audit/audit.csv", corpus)
     lines = [["slice", "real", "fake", "post-trained", "trivial features"]]
-    for name, row in runs[0].items():
+    shown = {n: row for n, row in runs[0].items() if n == "all" or row["eer"] != "nan"}
+    for name, row in shown.items():
         found = _over_seeds([run[name] for run in runs])
         beside = _interval(trivial[name], "low", "high") if name in trivial else ""
         lines.append([name, row["real"], row["fake"], found, beside])
-    return f"{title}, EER %\n{align(lines)}"
+    left_out = len(runs[0]) - len(shown)
+    note = f"\nslices with one class only: {left_out}, not here but in metrics.csv"
+    return f"{title}, EER %\n{align(lines)}" + (note if left_out else "")
 
 
 def _finetuned(results: Path, seeds: Sequence[int], names: Sequence[str]) -> str:

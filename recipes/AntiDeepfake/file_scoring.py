@@ -5,34 +5,27 @@ from __future__ import annotations
 import math
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
 from lobes.detector import scores
+from recipes.AntiDeepfake.aggregates import AGGREGATES
 from recipes.AntiDeepfake.arrow_rows import ArrowRows
 from recipes.AntiDeepfake.calibration import Calibration, CalibrationError
-from recipes.AntiDeepfake.dataio import MIN_SAMPLES, SAMPLE_RATE, read_waveform
+from recipes.AntiDeepfake.dataio import SAMPLE_RATE, read_waveform
 from recipes.AntiDeepfake.rows import column_texts
+from recipes.AntiDeepfake.score_log import ScoreLog
 from recipes.AntiDeepfake.scoring import Scored, find_audio, score_rows
 from recipes.AntiDeepfake.shard_reader import Shards
 from recipes.AntiDeepfake.shard_scoring import score_shards
+from recipes.AntiDeepfake.windows import LongScore, windows
 
-__all__ = ["RULES", "Decision", "FileScorer", "LongScore"]
-
-#: How the scores of the windows of a recording become one.
-RULES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "mean": torch.mean,
-    "median": torch.median,
-    "min": torch.min,
-    "max": torch.max,
-}
+__all__ = ["Decision", "FileScorer"]
 
 
 class Decision(NamedTuple):
@@ -55,29 +48,6 @@ class Decision(NamedTuple):
     probability: float
     llr: float
     threshold: float
-
-
-@dataclass(frozen=True, eq=False)
-class LongScore:
-    """The scores along a recording.
-
-    Arguments
-    ---------
-    score : float
-        Of the recording as a whole, by `rule`.
-    rule : str
-        A key of `RULES`.
-    starts, stops : numpy.ndarray
-        Where the windows are, in seconds.
-    scores : numpy.ndarray
-        One for each window.
-    """
-
-    score: float
-    rule: str
-    starts: NDArray[np.float64]
-    stops: NDArray[np.float64]
-    scores: NDArray[np.float32]
 
 
 class FileScorer(ABC):
@@ -133,6 +103,7 @@ class FileScorer(ABC):
         max_batch_length: float = 100.0,
         num_workers: int = 0,
         progressbar: bool | None = None,
+        log: ScoreLog | None = None,
     ) -> Scored:
         """Score files in batches of similar length; the scores are those of each alone.
 
@@ -146,6 +117,8 @@ class FileScorer(ABC):
             Processes that read audio.
         progressbar : bool, optional
             Whether to show one; by default on a terminal.
+        log : ScoreLog, optional
+            Scores that are there already, as for `scoring.score_rows`.
 
         Returns
         -------
@@ -159,6 +132,7 @@ class FileScorer(ABC):
             max_batch_length=max_batch_length,
             num_workers=num_workers,
             progressbar=sys.stderr.isatty() if progressbar is None else progressbar,
+            log=log,
         )
         order = [row["ID"] for row in rows if row["ID"] in found.logits]
         return Scored(
@@ -318,7 +292,7 @@ class FileScorer(ABC):
             From the start of a window to the start of the next, in seconds.
         rule : str
             How the score of the recording is made of those of the windows: a key of
-            `RULES`. `min` finds a recording that is fake in parts.
+            `aggregates.AGGREGATES`.
         max_batch_length : float
             Most seconds in a batch.
 
@@ -334,10 +308,11 @@ class FileScorer(ABC):
         ValueError
             If the rule is not known or the lengths make no sense.
         """
-        if rule not in RULES:
-            raise ValueError(f"rule is {rule!r}; give one of {', '.join(RULES)}.")
+        if rule not in AGGREGATES:
+            known = ", ".join(AGGREGATES)
+            raise ValueError(f"rule is {rule!r}; give one of {known}.")
         wav = read_waveform(path)
-        pieces = _windows(len(wav), window, hop)
+        pieces = windows(len(wav), window, hop)
         at_once = max(1, int(max_batch_length / window))
         found = torch.cat(
             [
@@ -346,7 +321,9 @@ class FileScorer(ABC):
             ]
         )
         starts, stops = (np.array(pieces) / SAMPLE_RATE).T
-        return LongScore(RULES[rule](found).item(), rule, starts, stops, found.numpy())
+        values = found.numpy()
+        score = float(AGGREGATES[rule](values))
+        return LongScore(score, rule, starts, stops, values)
 
     def too_long(self, seconds: float) -> str:
         """What to say of a recording that is longer than `max_seconds`."""
@@ -370,22 +347,3 @@ class FileScorer(ABC):
         wavs = pad_sequence(pieces, batch_first=True)
         lens = torch.tensor([len(piece) for piece in pieces]) / wavs.shape[1]
         return self.score_batch(wavs, lens).cpu()
-
-
-def _windows(samples: int, window: float, hop: float) -> list[tuple[int, int]]:
-    """First sample and the one after the last of every window.
-
-    >>> _windows(36000, 1.0, 0.5)
-    [(0, 16000), (8000, 24000), (16000, 32000), (24000, 36000)]
-    """
-    size, step = round(window * SAMPLE_RATE), round(hop * SAMPLE_RATE)
-    if size < MIN_SAMPLES or not 0 < step <= size:
-        raise ValueError(
-            f"window is {window} s and hop {hop} s; a window is at least "
-            f"{MIN_SAMPLES / SAMPLE_RATE} s long, and a hop more than 0 and no longer "
-            "than the window, or parts of the recording would not be scored."
-        )
-    # A rest too short to be scored goes to the window before it.
-    count = 1 + max(0, -(-(samples - size - MIN_SAMPLES + 1) // step))
-    starts = [i * step for i in range(count)]
-    return [(start, start + size) for start in starts[:-1]] + [(starts[-1], samples)]

@@ -15,6 +15,18 @@ logger = get_logger(__name__)
 
 # IDs in a message.
 _SHOWN = 20
+# The scaler of fp16 begins with 65536 and halves its factor with each overflow: after
+# 16 of them it is 1, below which it would make gradients smaller instead of larger. A
+# factor that has grown takes a few more.
+_LONGEST_SEARCH = 20
+
+_REMEDY = (
+    "Training ends here; the checkpoints are from before, and the same command "
+    "continues from the newest. Give it --precision bf16 or fp32. If it is always the "
+    "same IDs, listen to them and take them out of the manifest; otherwise lower --lr: "
+    "for these delete run.json beside the checkpoints, which guards against a run that "
+    "changes under way, or start anew in another --output_folder."
+)
 
 
 class NonFiniteError(ValueError):
@@ -103,12 +115,38 @@ class BatchLog:
         if count <= patience:
             logger.warning(message)
             return
+        raise NonFiniteError(f"{message} {_REMEDY}")
+
+    def check_search(self, where: str, in_a_row: int, scale: float) -> None:
+        """Make sure that the gradient scaler of fp16 is only searching its factor.
+
+        Arguments
+        ---------
+        where : str
+            The place in the training.
+        in_a_row : int
+            So many of the last steps were left out.
+        scale : float
+            The factor of the scaler.
+
+        Raises
+        ------
+        NonFiniteError
+            If no smaller factor will help; names the last batches.
+
+        Example
+        -------
+        >>> log = BatchLog()
+        >>> log.check_search("epoch 1, batch 8", in_a_row=8, scale=256.0)
+        """
+        if not in_a_row or (in_a_row <= _LONGEST_SEARCH and scale >= 1):
+            return
+        batches, _ = self._suspects()
         raise NonFiniteError(
-            f"{message} Training ends here; the checkpoints are from before. If it is "
-            "always the same IDs, listen to them and take them out of the manifest; "
-            "otherwise lower --lr, raise the number of warm-up steps, or give "
-            "--precision bf16 or fp32. The same command continues from the newest "
-            "checkpoint."
+            f"{where}: gradients are not finite in {in_a_row} optimiser steps in a "
+            f"row; the gradient scaler of fp16 is down to a factor of {scale:g}. It is "
+            "no overflow that a smaller factor would prevent; none of these steps was "
+            f"taken. IDs of the last: {_some(batches)}. {_REMEDY}"
         )
 
     def _suspects(self) -> tuple[list[str], str]:

@@ -156,15 +156,16 @@ class ResumableLoopedLoader(LoopedLoader):
         Gives the batches of this process.
     epoch_length : int
         Batches of each process in a nominal epoch.
-    stream : EndlessBatchSampler
-        What the loader takes batches from: `first_batch` is set here.
+    stream : object
+        What the loader takes batches from, such as an `EndlessBatchSampler`: its
+        `first_batch`, the batches that all processes have had, is set here.
     """
 
     def __init__(
         self,
         loader: torch.utils.data.DataLoader,
         epoch_length: int,
-        stream: EndlessBatchSampler,
+        stream: object,
     ):
         super().__init__(loader, epoch_length)
         self.stream = stream

@@ -8,26 +8,28 @@ The score file has one row for each trial, in the order of the manifest:
 from __future__ import annotations
 
 import csv
+import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-import soundfile
 import torch
 from speechbrain.dataio.batch import PaddedBatch
 from tqdm import tqdm
 
 from data_prep.audio_info import AudioError, audio_info
+from data_prep.audio_suffixes import AUDIO_SUFFIXES
 from data_prep.files import atomic_path
 from data_prep.manifest import UNKNOWN
 from recipes.AntiDeepfake.dataio import PassDataset, make_dataset, seconds
 from recipes.AntiDeepfake.logit_table import LogitTable
 from recipes.AntiDeepfake.rows import select_rows
 from recipes.AntiDeepfake.sampling import process_rank, scoring_loader
-from recipes.AntiDeepfake.score_log import ScoreLog
+from recipes.AntiDeepfake.score_log import FileStamps, ScoreLog
 from recipes.AntiDeepfake.scoring_run import Scored, ScoringRun
 
 __all__ = [
@@ -45,17 +47,22 @@ _AT_ONCE = 4096  # rows that are written together
 
 
 class _Reporting(torch.utils.data.Dataset):
-    """Gives an item, or the reason why its audio cannot be scored."""
+    """Gives an item, or the reason why its audio cannot be scored.
 
-    def __init__(self, dataset: PassDataset):
+    With `stamps`, an item has the one that its file had before it was read.
+    """
+
+    def __init__(self, dataset: PassDataset, stamps: FileStamps | None = None):
         self.dataset = dataset
+        self.stamps = stamps
 
     def __len__(self):
         return len(self.dataset)
 
     def __getitem__(self, index):
+        stamp = {"stamp": self.stamps(index)} if self.stamps else {}
         try:
-            return self.dataset[index]
+            return self.dataset[index] | stamp
         except AudioError as error:
             return {"id": self.dataset.data_ids[index], "failure": str(error)}
 
@@ -99,7 +106,8 @@ def score_rows(
     normalise : bool
         Whether to normalise waveforms; `DeepfakeDetector.logits` does it itself.
     log : ScoreLog, optional
-        Scores that are there already, which are not made again; new ones are added.
+        Scores that are there already, which are not made again as long as the files
+        have the size and the time of change that they had; new ones are added.
     refused : dict, optional
         Reasons, by ID, why rows are not to be scored; they become failures.
 
@@ -114,19 +122,21 @@ def score_rows(
     RuntimeError
         If a row is in neither or was scored twice, which cannot be.
     """
-    run = ScoringRun(rows, log, refused)
+    stamps = FileStamps(rows, data_folder) if log else None
+    run = ScoringRun(rows, log, refused, stamps)
     todo = rows
     if not run.wanted.all():
         todo = select_rows(rows, np.flatnonzero(run.wanted))
-    batches = _batches(
-        todo, data_folder, max_batch_length, num_workers, progressbar, normalise
-    )
+        stamps = FileStamps(todo, data_folder) if log else None
+    settings = (max_batch_length, num_workers, progressbar, normalise)
+    batches = _batches(todo, data_folder, stamps, *settings)
     return run.score(predict, batches)
 
 
 def _batches(
     rows: Sequence[Mapping[str, str]],
     data_folder: str | Path | None,
+    stamps: FileStamps | None,
     max_batch_length: float,
     num_workers: int,
     progressbar: bool,
@@ -137,7 +147,7 @@ def _batches(
         return []
     dataset = make_dataset(rows, data_folder, labelled=False, normalise=normalise)
     loader = scoring_loader(
-        _Reporting(dataset),
+        _Reporting(dataset, stamps),
         seconds(dataset),
         max_batch_length,
         collate_fn=collate,
@@ -214,11 +224,13 @@ def list_failures(scored: Scored) -> int:
 def find_audio(paths: Iterable[str]) -> tuple[list[dict[str, str]], dict[str, str]]:
     """Make rows of audio files and of the audio files in folders.
 
+    Files in folders that are not called like audio are counted on standard error.
+
     Arguments
     ---------
     paths : iterable of str
-        Files, taken whatever their names, and folders, searched through for the
-        file name extensions that can be decoded.
+        Files, taken whatever their names, and folders, searched through for files
+        with an extension of `data_prep.audio_suffixes`.
 
     Returns
     -------
@@ -232,9 +244,9 @@ def find_audio(paths: Iterable[str]) -> tuple[list[dict[str, str]], dict[str, st
     for path in paths:
         files = [path]
         if Path(path).is_dir():
-            inside = sorted(Path(path).rglob("*"))
-            files = [str(file) for file in inside if _has_audio_name(file)]
-            if not files:
+            files, unreadable = _audio_in(path)
+            failures |= unreadable
+            if not files and not unreadable:
                 failures[path] = f"{path}: a folder without audio files."
         for file in files:
             try:
@@ -247,6 +259,39 @@ def find_audio(paths: Iterable[str]) -> tuple[list[dict[str, str]], dict[str, st
     return list(rows.values()), failures
 
 
-def _has_audio_name(file: Path) -> bool:
-    known = {*soundfile.available_formats(), "OPUS", "OGA", "M4A", "MP4"}
-    return file.is_file() and file.suffix[1:].upper() in known
+def _audio_in(folder: str) -> tuple[list[str], dict[str, str]]:
+    """Files below a folder that are called like audio; reasons for unreadable folders.
+
+    Links to folders are followed, but none is gone through twice.
+    """
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    unreadable: dict[str, str] = {}
+
+    def note(error: OSError) -> None:
+        unreadable[error.filename] = (
+            f"{error.filename}: {error.strerror}. Let the folder be read, or leave it "
+            "out."
+        )
+
+    seen = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, onerror=note, followlinks=True):
+        # Of two names of one folder the first.
+        folders.sort(reverse=True)
+        inside = {os.path.realpath(os.path.join(place, one)): one for one in folders}
+        folders[:] = sorted(name for real, name in inside.items() if real not in seen)
+        seen |= inside.keys()
+        for file in (Path(place, name) for name in names):
+            suffix = file.suffix.lower()
+            if suffix in AUDIO_SUFFIXES:
+                found.append(file)
+            else:
+                others[suffix or "no extension"] += 1
+    if others:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in others.most_common())
+        total = f"{others.total()} file{'s' if others.total() > 1 else ''}"
+        print(
+            f"{total} in {folder} without a known audio extension, left out: {kinds}",
+            file=sys.stderr,
+        )
+    return [str(file) for file in sorted(found)], unreadable

@@ -5,18 +5,20 @@ A process keeps what it scores itself; in the end the main process gets all of i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.distributed import ddp_barrier
 
 from recipes.AntiDeepfake.logit_table import LogitTable
 from recipes.AntiDeepfake.rows import column_texts, select_rows
 from recipes.AntiDeepfake.sampling import process_rank
-from recipes.AntiDeepfake.score_log import ScoreLog
+from recipes.AntiDeepfake.score_log import FileStamps, ScoreLog
 
 __all__ = ["Scored", "ScoringRun"]
 
@@ -41,6 +43,9 @@ class ScoringRun:
     ---------
     rows, log, refused
         As for `scoring.score_rows`.
+    stamps : FileStamps, optional
+        Of the files of the rows: scores of files that have changed are not taken from
+        the log. Without, the log is of audio that cannot change.
     """
 
     def __init__(
@@ -48,21 +53,50 @@ class ScoringRun:
         rows: Sequence[Mapping[str, str]],
         log: ScoreLog | None = None,
         refused: Mapping[str, str] | None = None,
+        stamps: FileStamps | None = None,
     ):
         self.log = log
+        self.stamps = stamps
         self.table = LogitTable(rows)
         self.refused = dict(refused or {})
         not_refused = np.ones(len(rows), bool)
         not_refused[self.table.find(list(self.refused))] = False
-        for ids, logits in log.blocks() if log else ():
-            # A trial may be there twice if two runs went on at the same time.
-            positions, first = np.unique(self.table.find(ids), return_index=True)
-            new = (positions >= 0) & (self.table.missing & not_refused)[positions]
-            self.table.put(positions[new], logits[first[new]])
+        changed = self._take_known(not_refused) if log else 0
         #: Which rows are to be scored now, by any process, [rows].
         self.wanted = self.table.missing & not_refused
         self._known = len(self.table)
+        if log and process_rank()[0] == 0:
+            _tell(log, self._known, len(rows), changed)
         ddp_barrier()  # what the others add now is not known to all
+
+    def _take_known(self, not_refused: NDArray[np.bool_]) -> int:
+        """Take scores from the log; how many are not, because files have changed."""
+        changed = np.zeros(len(self.table.rows), bool)
+        for ids, logits, stamps in self.log.blocks():
+            positions = self.table.find(ids)
+            same = self._same_files(positions, stamps)
+            changed[positions[(positions >= 0) & ~same]] = True
+            positions, logits = positions[same], logits[same]
+            # A trial may be there twice if two runs went on at the same time.
+            positions, first = np.unique(positions, return_index=True)
+            new = (positions >= 0) & (self.table.missing & not_refused)[positions]
+            self.table.put(positions[new], logits[first[new]])
+        return int(np.count_nonzero(changed & self.table.missing))
+
+    def _same_files(
+        self, positions: NDArray[np.int64], stamps: Sequence[str]
+    ) -> NDArray[np.bool_]:
+        """Whether files are as the log has them; without a stamp they are."""
+        if self.stamps is None:
+            return np.ones(len(positions), bool)
+        pairs = zip(positions.tolist(), stamps, strict=True)
+        return np.array(
+            [
+                not stamp or (position >= 0 and self.stamps(position) == stamp)
+                for position, stamp in pairs
+            ],
+            bool,
+        )
 
     def score(
         self,
@@ -91,7 +125,8 @@ class ScoringRun:
                     logits = predict(*batch.wav).float().cpu().numpy()
                 self.table.add(batch.id, logits)
                 if self.log:
-                    self.log.append(batch.id, logits.tolist())
+                    stamps = batch.stamp if self.stamps else None
+                    self.log.append(batch.id, logits.tolist(), stamps)
         return self._gather(failures)
 
     def _gather(self, failures: dict[str, str]) -> Scored:
@@ -122,3 +157,19 @@ class ScoringRun:
             raise RuntimeError(
                 f"{len(rows)} trials were to be scored, but {found} were{examples}."
             )
+
+
+def _tell(log: ScoreLog, known: int, total: int, changed: int) -> None:
+    """Say on standard error which scores were there already."""
+    if known:
+        print(
+            f"{known} of {total} scores taken from {log.folder} (remove it to score "
+            "again)",
+            file=sys.stderr,
+        )
+    if changed:
+        print(
+            f"scores in {log.folder} of files that have changed since or are gone: "
+            f"{changed} of {total}, scored again",
+            file=sys.stderr,
+        )

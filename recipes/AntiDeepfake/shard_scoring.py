@@ -22,11 +22,21 @@ from recipes.AntiDeepfake.sampling import process_rank
 from recipes.AntiDeepfake.score_log import ScoreLog
 from recipes.AntiDeepfake.scoring import collate
 from recipes.AntiDeepfake.scoring_run import Scored, ScoringRun
-from recipes.AntiDeepfake.shard_reader import Sample, Shards, read_failures
+from recipes.AntiDeepfake.shard_plan import in_order_plan
+from recipes.AntiDeepfake.shard_reader import (
+    Sample,
+    ShardReader,
+    Shards,
+    read_failures,
+)
 from recipes.AntiDeepfake.shard_source import ShardError
-from recipes.AntiDeepfake.shards import make_shard_dataset, shard_scoring_loader
+from recipes.AntiDeepfake.shards import (
+    ShardDataset,
+    make_shard_dataset,
+    worker_number,
+)
 
-__all__ = ["score_shards"]
+__all__ = ["require_same_number", "score_shards", "shard_scoring_loader"]
 
 _AUDIO = ("Path", "Start", "Stop")
 
@@ -69,7 +79,7 @@ def score_shards(
     RuntimeError
         If a row is not scored or was scored twice, which cannot be.
     """
-    _require_same_number(rows, shards)
+    require_same_number(rows, shards)
     run = ScoringRun(rows, log, _not_stored(rows, shards) | dict(refused or {}))
     dataset = make_shard_dataset(
         shards, labelled=False, normalise=normalise, reporting=True
@@ -101,6 +111,80 @@ def _batches(
 def _collate(items: Sequence[Mapping]) -> tuple[int, PaddedBatch | None, dict]:
     """Number of samples, then as `scoring.collate` of those that are wanted."""
     return len(items), *collate([item for item in items if item.keys() != {"id"}])
+
+
+class _ScoringStream(torch.utils.data.IterableDataset):
+    """This process's or worker's share of all samples, each once, in batches."""
+
+    def __init__(
+        self,
+        dataset: ShardDataset,
+        max_batch_length: float,
+        collate: Callable[[list[dict]], object],
+        wanted: Callable[[list[Sample]], Sequence[bool]] | None,
+    ):
+        self.dataset = dataset
+        self.max_batch_length = max_batch_length
+        self.collate = collate
+        self.wanted = wanted
+        # Asked here, because a worker that is started afresh does not know.
+        self.rank, self.world = process_rank()
+
+    def __iter__(self) -> Iterator[object]:
+        worker, workers = worker_number()
+        shards = self.dataset.shards
+        plan = in_order_plan(
+            shards.split(shards.seconds),
+            self.max_batch_length,
+            worker * self.world + self.rank,
+            self.world * workers,
+        )
+        read = ShardReader(shards, shard_at=int)
+        for refs in plan:
+            yield self.collate(self._items([read(ref) for ref in refs]))
+
+    def _items(self, samples: list[Sample]) -> list[dict]:
+        if self.wanted is None:
+            return [self.dataset.item(sample, 0) for sample in samples]
+        return [
+            self.dataset.item(sample, 0) if wanted else {"id": sample.row["ID"]}
+            for sample, wanted in zip(samples, self.wanted(samples), strict=True)
+        ]
+
+
+def shard_scoring_loader(
+    dataset: ShardDataset,
+    max_batch_length: float,
+    collate_fn: Callable[[list[dict]], object] = PaddedBatch,
+    wanted: Callable[[list[Sample]], Sequence[bool]] | None = None,
+    **loader_kwargs,
+) -> torch.utils.data.DataLoader:
+    """Make a loader that gives every sample once, over all processes together.
+
+    Processes and workers take whole shards in turn, and a shard with more or fewer
+    samples than the index says is an error, so nothing is left out or taken twice.
+
+    Arguments
+    ---------
+    dataset : ShardDataset
+        What is to be scored.
+    max_batch_length : float
+        Most seconds in a batch, padding included (a longer item is alone).
+    collate_fn : callable
+        Makes a batch of items.
+    wanted : callable, optional
+        Says of some samples which are wanted, such as those without a score; all by
+        default. An item that is not has nothing but `id`, so give a `collate_fn` too.
+    **loader_kwargs
+        Further arguments of `torch.utils.data.DataLoader` (`num_workers`, ...).
+
+    Returns
+    -------
+    torch.utils.data.DataLoader
+        With this process's share of the batches; it does not know how many.
+    """
+    stream = _ScoringStream(dataset, max_batch_length, collate_fn, wanted)
+    return torch.utils.data.DataLoader(stream, batch_size=None, **loader_kwargs)
 
 
 class _Wanted:
@@ -149,7 +233,7 @@ _WAY_OUT = (
 )
 
 
-def _require_same_number(rows: ArrowRows, shards: Shards) -> None:
+def require_same_number(rows: ArrowRows, shards: Shards) -> None:
     """Raise ShardError if the index has more or fewer samples than the manifest."""
     stored = sum(shards.counts)
     if stored + shards.failures != len(rows):

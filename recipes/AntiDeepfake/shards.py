@@ -1,4 +1,4 @@
-"""Training and scoring on WebDataset shards, which `python -m data_prep shard` makes.
+"""Training on WebDataset shards, which `python -m data_prep shard` makes.
 
     data = make_shard_dataset(open_shards("/shards/train"), crop=(10, 13), seed=1)
     loader = shard_training_loader(data, 1000, max_batch_length=100, longest=13)
@@ -15,13 +15,12 @@ of it, so all take the same number of steps, whatever the shards hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain.dataio.dataloader import LoopedLoader
 from speechbrain.utils.checkpoints import (
     mark_as_loader,
     mark_as_saver,
@@ -33,8 +32,12 @@ from data_prep.manifest import UNKNOWN
 from data_prep.shards.layout import audio_file
 from recipes.AntiDeepfake.batches import Buckets
 from recipes.AntiDeepfake.dataio import LABELS, Augmentation, WaveformReader
-from recipes.AntiDeepfake.sampling import EndlessBatchSampler, process_rank
-from recipes.AntiDeepfake.shard_plan import LanePlan, in_order_plan
+from recipes.AntiDeepfake.sampling import (
+    EndlessBatchSampler,
+    ResumableLoopedLoader,
+    process_rank,
+)
+from recipes.AntiDeepfake.shard_plan import LanePlan
 from recipes.AntiDeepfake.shard_reader import (
     Sample,
     ShardError,
@@ -49,8 +52,8 @@ __all__ = [
     "ShardError",
     "make_shard_dataset",
     "open_shards",
-    "shard_scoring_loader",
     "shard_training_loader",
+    "worker_number",
 ]
 
 
@@ -108,7 +111,7 @@ def make_shard_dataset(
     Returns
     -------
     ShardDataset
-        For `shard_training_loader` and `shard_scoring_loader`.
+        For `shard_training_loader` and `shard_scoring.shard_scoring_loader`.
     """
     crop = None if crop is None else tuple(crop)
     reader = WaveformReader(None, crop, augmentation, seed, normalise)
@@ -138,7 +141,7 @@ class _TrainingStream(torch.utils.data.IterableDataset):
         self.first_batch = 0
 
     def __iter__(self) -> Iterator[PaddedBatch]:
-        worker, workers = _worker()
+        worker, workers = worker_number()
         step = self.world * workers
         # Workers give the batches of a process in turn.
         upcoming = self.first_batch + worker * self.world + self.rank
@@ -170,31 +173,34 @@ class _TrainingStream(torch.utils.data.IterableDataset):
 
 
 @register_checkpoint_hooks
-class ResumableShardLoader(LoopedLoader):
+class ResumableShardLoader(ResumableLoopedLoader):
     """A nominal epoch over endless shards that resumes at the exact batch.
 
-    Another number of processes or workers goes on with the same stream of batches, as
-    long as the number of lanes is the same.
+    Another number of workers, too, goes on with the same stream of batches, as long as
+    the number of lanes is the same.
+
+    Arguments
+    ---------
+    loader : torch.utils.data.DataLoader
+        Gives the batches of this process; its dataset is the stream.
+    epoch_length : int
+        Batches of each process in a nominal epoch.
+    name : str
+        All that the order of the samples depends on.
     """
 
     def __init__(
         self, loader: torch.utils.data.DataLoader, epoch_length: int, name: str
     ):
-        super().__init__(loader, epoch_length)
-        # All that the order of the samples depends on.
+        super().__init__(loader, epoch_length, loader.dataset)
         self.stream_name = name
-        self.stream: _TrainingStream = loader.dataset
-        self._earlier = 0  # batches of all processes before the last resume
-        self._steps_before = 0
 
     # The hooks are repeated here because SpeechBrain registers them by class.
     @mark_as_saver
     def save(self, path):
         """Save the counts, the position in the stream, and what the stream is."""
         super().save(path)
-        steps = self.total_steps - self._steps_before
         with open(path, "a", encoding="utf-8") as file:
-            print(self._earlier + steps * self.stream.world, file=file)
             print(self.stream_name, file=file)
 
     @mark_as_loader
@@ -206,12 +212,9 @@ class ResumableShardLoader(LoopedLoader):
         ShardError
             If the checkpoint is of other shards or another number of lanes.
         """
-        if self.iterator is not None:
-            # Loaded after training, to get the best model: data stay where they are.
-            return
-        super().load(path, end_of_epoch)
         with open(path, encoding="utf-8") as file:
-            position, name = file.read().splitlines()[3:5]
+            # Of files there is nothing in the fifth line.
+            name = "".join(file.read().splitlines()[4:]) or "audio files"
         if name != self.stream_name:
             raise ShardError(
                 f"{path}: the run was at a batch of {name}, but it is to go on with "
@@ -219,8 +222,7 @@ class ResumableShardLoader(LoopedLoader):
                 "for another number of processes or workers), or start anew in "
                 "another output folder."
             )
-        self._steps_before = self.total_steps
-        self.stream.first_batch = self._earlier = int(position)
+        super().load(path, end_of_epoch)
 
 
 def shard_training_loader(
@@ -309,81 +311,7 @@ def shard_training_loader(
     return ResumableShardLoader(loader, valid_interval, name)
 
 
-class _ScoringStream(torch.utils.data.IterableDataset):
-    """This process's or worker's share of all samples, each once, in batches."""
-
-    def __init__(
-        self,
-        dataset: ShardDataset,
-        max_batch_length: float,
-        collate: Callable[[list[dict]], object],
-        wanted: Callable[[list[Sample]], Sequence[bool]] | None,
-    ):
-        self.dataset = dataset
-        self.max_batch_length = max_batch_length
-        self.collate = collate
-        self.wanted = wanted
-        # Asked here, because a worker that is started afresh does not know.
-        self.rank, self.world = process_rank()
-
-    def __iter__(self) -> Iterator[object]:
-        worker, workers = _worker()
-        shards = self.dataset.shards
-        plan = in_order_plan(
-            shards.split(shards.seconds),
-            self.max_batch_length,
-            worker * self.world + self.rank,
-            self.world * workers,
-        )
-        read = ShardReader(shards, shard_at=int)
-        for refs in plan:
-            yield self.collate(self._items([read(ref) for ref in refs]))
-
-    def _items(self, samples: list[Sample]) -> list[dict]:
-        if self.wanted is None:
-            return [self.dataset.item(sample, 0) for sample in samples]
-        return [
-            self.dataset.item(sample, 0) if wanted else {"id": sample.row["ID"]}
-            for sample, wanted in zip(samples, self.wanted(samples), strict=True)
-        ]
-
-
-def shard_scoring_loader(
-    dataset: ShardDataset,
-    max_batch_length: float,
-    collate_fn: Callable[[list[dict]], object] = PaddedBatch,
-    wanted: Callable[[list[Sample]], Sequence[bool]] | None = None,
-    **loader_kwargs,
-) -> torch.utils.data.DataLoader:
-    """Make a loader that gives every sample once, over all processes together.
-
-    Processes and workers take whole shards in turn, and a shard with more or fewer
-    samples than the index says is an error, so nothing is left out or taken twice.
-
-    Arguments
-    ---------
-    dataset : ShardDataset
-        What is to be scored.
-    max_batch_length : float
-        Most seconds in a batch, padding included (a longer item is alone).
-    collate_fn : callable
-        Makes a batch of items.
-    wanted : callable, optional
-        Says of some samples which are wanted, such as those without a score; all by
-        default. An item that is not has nothing but `id`, so give a `collate_fn` too.
-    **loader_kwargs
-        Further arguments of `torch.utils.data.DataLoader` (`num_workers`, ...).
-
-    Returns
-    -------
-    torch.utils.data.DataLoader
-        With this process's share of the batches; it does not know how many.
-    """
-    stream = _ScoringStream(dataset, max_batch_length, collate_fn, wanted)
-    return torch.utils.data.DataLoader(stream, batch_size=None, **loader_kwargs)
-
-
-def _worker() -> tuple[int, int]:
+def worker_number() -> tuple[int, int]:
     """Number of this data loading worker and of all of them (0, 1 without)."""
     info = torch.utils.data.get_worker_info()
     return (0, 1) if info is None else (info.id, info.num_workers)

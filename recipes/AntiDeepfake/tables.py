@@ -6,7 +6,7 @@ Corpora are never pooled silently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from data_prep.files import atomic_path
 from data_prep.manifest import UNKNOWN
 from data_prep.text import align
+from recipes.AntiDeepfake.aggregates import AGGREGATES
 from recipes.AntiDeepfake.metrics import bootstrap_eer, cluster_bootstrap, summary
 
 __all__ = [
-    "AGGREGATES",
     "FEW_TRIALS",
     "ONE_RECORDING",
     "RESAMPLES",
@@ -37,15 +37,10 @@ RESAMPLES = 1000
 FEW_TRIALS = 50
 #: A note begins with it where recordings cannot be resampled.
 ONE_RECORDING = "one recording only of a class"
+#: The note of a slice without trials of the other class.
+ONE_CLASS = "one class only"
 #: A column with more values than this is no slicing but a list of cases.
 MOST_SLICES = 200
-#: How the scores of the pieces of a recording become one.
-AGGREGATES: Mapping[str, Callable[[NDArray], float]] = {
-    "mean": np.mean,
-    "median": np.median,
-    "min": np.min,
-    "max": np.max,
-}
 #: What slices are called, and the column that they are told by.
 SLICES = {
     "attack": "Attack",
@@ -65,6 +60,7 @@ _PRINTED = {
     "eer_low": "95 %",
     "eer_high": "interval",
     "auc": "AUC",
+    "min_dcf": "minDCF",
     "accuracy": "acc",
     "precision": "prec",
     "recall": "recall",
@@ -74,6 +70,8 @@ _PRINTED = {
     "note": "note",
 }
 _LEFT = ("corpus", "slice", "note")
+# What says nothing of a class alone: without fakes, precision is 1 for any detector.
+_OF_BOTH_CLASSES = ("precision", "f1")
 
 
 def metrics_table(
@@ -106,7 +104,9 @@ def metrics_table(
     -------
     list of dict
         `corpus`, `slice`, the keys of `metrics.summary` with an interval, `interval`
-        and `note`. A slice with one class only has its counts and an EER of NaN.
+        and `note`. A slice with one class only has its counts and what can be said of
+        that class; the rest is NaN. The note of all trials of a corpus names the kinds
+        of slices that have too many values to have rows.
     """
     trials = _with_columns(trials)
     corpora = list(dict.fromkeys(trials["Corpus"]))
@@ -114,9 +114,13 @@ def metrics_table(
     for corpus in corpora:
         mine = trials[trials["Corpus"] == corpus]
         note = (notes or {}).get(corpus, "")
-        for name, chosen in _slices(mine, kinds):
+        crowded: list[str] = []
+        rows = []
+        for name, chosen in _slices(mine, kinds, crowded):
             row = {"corpus": corpus, "slice": name, **_measure(chosen, threshold)}
-            table.append(row | {"note": "; ".join(filter(None, [row["note"], note]))})
+            rows.append(row | {"note": _joined(row["note"], note)})
+        rows[0]["note"] = _joined(rows[0]["note"], *crowded)
+        table += rows
     if len(corpora) > 1:
         pooled = {"corpus": "all pooled", "slice": "all"}
         table.append(pooled | _measure(trials, threshold))
@@ -131,7 +135,7 @@ def by_recording(trials: pandas.DataFrame, aggregate: str = "mean") -> pandas.Da
     trials : pandas.DataFrame
         As for `metrics_table`; only those with a `Start`, which are pieces, are used.
     aggregate : str
-        A key of `AGGREGATES`.
+        A key of `aggregates.AGGREGATES`.
 
     Returns
     -------
@@ -174,21 +178,36 @@ def _with_columns(trials: pandas.DataFrame) -> pandas.DataFrame:
     return trials.assign(**dict.fromkeys(missing, UNKNOWN))
 
 
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
+
+
 def _slices(
-    trials: pandas.DataFrame, kinds: Sequence[str]
+    trials: pandas.DataFrame, kinds: Sequence[str], crowded: list[str]
 ) -> Iterator[tuple[str, pandas.DataFrame]]:
-    """Name and trials of each slice of one corpus, first all of them."""
+    """Name and trials of each slice of one corpus, first all of them.
+
+    What is to be said of kinds with too many values is added to `crowded`.
+    """
     yield "all", trials
+    fake = trials["Label"] == "fake"
     for kind in kinds:
-        if kind == "attack":
-            yield from _attacks(trials)
-            continue
         values = trials[SLICES[kind]]
         if kind == "duration":
             values = pandas.cut(_seconds(values), _DURATIONS, labels=_range_names())
-        names = sorted(values.unique()) if kind != "duration" else _range_names()
-        found = [name for name in names if (values == name).any()]
-        if 1 < len(found) <= MOST_SLICES:
+            found = [name for name in _range_names() if (values == name).any()]
+        elif kind == "attack":
+            found = sorted(set(values[fake]) - {UNKNOWN})
+        else:
+            found = sorted(values.unique())
+        if len(found) > MOST_SLICES:
+            crowded.append(
+                f"no rows by {kind} ({len(found)} values, at most {MOST_SLICES})"
+            )
+        elif kind == "attack":  # its fakes against all genuine trials
+            for name in found:
+                yield f"attack {name}", trials[~fake | (values == name)]
+        elif len(found) > 1:
             for name in found:
                 yield f"{kind} {name}", trials[values == name]
 
@@ -196,15 +215,6 @@ def _slices(
 def _seconds(durations: pandas.Series) -> pandas.Series:
     """Durations as numbers; NaN where they are unknown."""
     return pandas.to_numeric(durations.where(durations != UNKNOWN))
-
-
-def _attacks(trials: pandas.DataFrame) -> Iterator[tuple[str, pandas.DataFrame]]:
-    """The fakes of each attack with all genuine trials."""
-    real = trials["Label"] == "real"
-    known = sorted(set(trials["Attack"][~real]) - {UNKNOWN})
-    if len(known) <= MOST_SLICES:
-        for name in known:
-            yield f"attack {name}", trials[real | (trials["Attack"] == name)]
 
 
 def _range_names() -> list[str]:
@@ -224,7 +234,7 @@ def _measure(trials: pandas.DataFrame, threshold: float) -> dict:
     row |= {"eer_low": np.nan, "eer_high": np.nan, "interval": "", "note": ""}
     fewest = min(row["real"], row["fake"])
     if not fewest:
-        return row | {"note": "one class only"}
+        return row | dict.fromkeys(_OF_BOTH_CLASSES, np.nan) | {"note": ONE_CLASS}
     shared = shares_recordings(clusters)
     if shared and has_one_recording(clusters, labels):
         return row | {"note": f"{ONE_RECORDING}: no interval"}
@@ -249,8 +259,21 @@ def has_one_recording(recordings: NDArray, labels: NDArray) -> bool:
     return any(len(set(recordings[labels == label])) < 2 for label in (0, 1))
 
 
-def format_table(table: Sequence[Mapping]) -> str:
-    """The table as aligned text; rates in per cent.
+def format_table(table: Sequence[Mapping], path: str | Path = "the file") -> str:
+    """The table as aligned text; rates in per cent, minDCF as it is.
+
+    Slices of one class only are left out, and are counted in a last line.
+
+    Arguments
+    ---------
+    table : list of dict
+        As of `metrics_table`.
+    path : str or Path
+        Where all of it is, for that line.
+
+    Returns
+    -------
+    str
 
     Example
     -------
@@ -260,19 +283,30 @@ def format_table(table: Sequence[Mapping]) -> str:
     """
     if not table:
         return "no trial was scored"
+    shown = [row for row in table if not _is_slice_of_one_class(row)]
     names = [name for name in _PRINTED if name in table[0]]
-    if not any(row.get("note") for row in table):
+    if not any(row.get("note") for row in shown):
         names = [name for name in names if name != "note"]
     lines = [[_PRINTED[name] for name in names]]
-    lines += [[_cell(row[name]) for name in names] for row in table]
+    lines += [[_cell(name, row[name]) for name in names] for row in shown]
     right = [place for place, name in enumerate(names) if name not in _LEFT]
-    return align(lines, right)
+    text = align(lines, right)
+    if left_out := len(table) - len(shown):
+        text += f"\nslices with {ONE_CLASS}: {left_out}, not here but in {path}"
+    return text
 
 
-def _cell(value) -> str:
+def _is_slice_of_one_class(row: Mapping) -> bool:
+    """Whether a row is one of many that say little; all trials are always shown."""
+    return row["slice"] != "all" and not min(row.get("real", 1), row.get("fake", 1))
+
+
+def _cell(name: str, value) -> str:
     if not isinstance(value, float):
         return str(value)
-    return "n/a" if np.isnan(value) else f"{100 * value:.1f}"
+    if np.isnan(value):
+        return "n/a"
+    return f"{value:.3f}" if name == "min_dcf" else f"{100 * value:.1f}"
 
 
 def write_table(path: str | Path, table: Sequence[Mapping]) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from speechbrain.utils.checkpoints import Checkpoint
 from speechbrain.utils.distributed import main_process_only
-from speechbrain.utils.train_logger import TensorboardLogger, TrainLogger
+
+if TYPE_CHECKING:
+    from speechbrain.utils.train_logger import TrainLogger
 
 __all__ = ["catch_up", "log_meta", "write_log"]
 
@@ -37,6 +40,9 @@ def write_log(
     record : dict
         `meta` with the number of the `epoch`, `train` and `valid`: names and values.
     """
+    # Only when it is needed: it warns of a package for pictures, see `command`.
+    from speechbrain.utils.train_logger import TensorboardLogger
+
     parts = {part: record[part] for part in ("train", "valid")}
     for logger in loggers:
         if isinstance(logger, TensorboardLogger):

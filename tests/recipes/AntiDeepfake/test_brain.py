@@ -1,12 +1,18 @@
 """Options of training, one by one, in this process."""
 
 import functools
+import itertools
 
 import pytest
 import torch
 from small_training import LR, encoder_weights, fit, make_batches, make_brain
+from speechbrain.augment.augmenter import Augmenter
+from speechbrain.augment.time_domain import AddNoise, SpeedPerturb
+from speechbrain.dataio.dataloader import LoopedLoader
+from speechbrain.nnet.schedulers import WarmAndExpDecayLRSchedule
 
 from lobes.losses import CrossEntropyLoss
+from lobes.masking import normalise_wav
 from lobes.ssl import SSLEncoder
 from recipes.AntiDeepfake.brain import best_checkpoint
 from recipes.AntiDeepfake.checkpoints import AtomicCheckpointer
@@ -141,6 +147,83 @@ def test_batches_that_no_step_would_take_are_refused(tmp_path, tiny_ssl):
         fit(brain, make_batches(6))
 
 
+def rates_of_steps(brain) -> list[float]:
+    """Learning rates of the optimiser steps to come, also of those left out."""
+    rates, step = [], brain.optimizers_step
+    brain.optimizers_step = lambda: (
+        rates.append(brain.optimizer.param_groups[0]["lr"]),
+        step(),
+    )
+    return rates
+
+
+def decaying_rate(total_steps: int) -> WarmAndExpDecayLRSchedule:
+    return WarmAndExpDecayLRSchedule(1.0, 2, total_steps, decay_factor=0.01)
+
+
+@pytest.mark.parametrize("factor, at", [(1, range(6)), (2, (1, 3, 5)), (3, (2, 5))])
+def test_the_schedule_counts_batches(tmp_path, tiny_ssl, factor, at):
+    options = {"grad_accumulation_factor": factor}
+    brain = make_brain(tmp_path, tiny_ssl, options, lr_schedule=decaying_rate(6))
+    rates = rates_of_steps(brain)
+    fit(brain, make_batches(6))
+    whole = [0.0, 0.5, 1.0, *(0.01 ** (k / 4) for k in (1, 2, 3))]
+    assert rates == pytest.approx([whole[batch] for batch in at])
+
+
+# --- augmentation of batches -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"concat_original": True},
+        {"parallel_augment": True},
+        {"concat_original": True, "parallel_augment": True},
+        {"repeat_augment": 2},
+        {"concat_original": True, "min_augmentations": 0, "max_augmentations": 0},
+    ],
+    ids=lambda switches: "+".join(switches),
+)
+def test_labels_follow_rows_that_augmentation_adds(tmp_path, tiny_ssl, switches):
+    parts = [AddNoise(snr_low=0, snr_high=0), SpeedPerturb(16000, speeds=[80])]
+    augment = Augmenter(**{"min_augmentations": 2} | switches, augmentations=parts)
+    brain = make_brain(tmp_path, tiny_ssl, augment=augment)
+    seen = []
+    brain.detector.register_forward_pre_hook(lambda _, given: seen.append(given))
+    brain.modules["loss"].register_forward_pre_hook(
+        lambda _, given: seen.append(given) if brain.detector.training else None
+    )
+    before = encoder_weights(brain)
+    [batch] = make_batches(1)
+    fit(brain, [batch])
+    (wavs, wav_lens), (logits, labels), *validation = seen
+    assert len(wavs) == len(wav_lens) == len(logits) == len(labels)
+    assert labels.tolist() == [0, 1] * (len(labels) // 2)
+    for row, share in zip(wavs, wav_lens, strict=True):
+        samples = round(float(share) * len(row))
+        assert (row[samples:] == 0).all()
+        assert row[:samples].std(correction=0) == pytest.approx(1.0, abs=1e-3)
+    if switches.get("concat_original"):
+        # The first rows are the originals, perhaps with more padding.
+        data, lengths = batch.wav
+        expected = normalise_wav(data, lengths)
+        found = wavs[: len(data), : expected.shape[1]]
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    assert not all(map(torch.equal, before, encoder_weights(brain)))
+    # Nothing is augmented in validation.
+    assert [len(wavs) for wavs, _ in validation] == [2, 2, 2]
+
+
+def test_augmentation_that_loses_count_is_refused(tmp_path, tiny_ssl):
+    def doubled(wavs, wav_lens):
+        return torch.cat([wavs, wavs]), torch.cat([wav_lens, wav_lens])
+
+    brain = make_brain(tmp_path, tiny_ssl, augment=doubled)
+    with pytest.raises(UsageError, match="4 waveforms, 4 lengths and 2 labels"):
+        fit(brain, make_batches(1))
+
+
 # --- the average of the weights --------------------------------------------------
 
 
@@ -188,6 +271,25 @@ def test_average_is_validated_and_is_the_result(tmp_path, tiny_ssl):
 def test_impossible_average_is_refused(tmp_path, tiny_ssl):
     with pytest.raises(UsageError, match="ema_decay is 1.5"):
         make_brain(tmp_path, tiny_ssl, ema_decay=1.5)
+
+
+def test_average_cannot_begin_in_the_middle(tmp_path, tiny_ssl):
+    def continued(**options):
+        saver = AtomicCheckpointer(tmp_path / "save")
+        brain = make_brain(tmp_path, tiny_ssl, checkpointer=saver, **options)
+        saver.add_recoverable("detector", brain.detector)
+        fit(brain, make_batches(2))
+
+    continued()
+    with pytest.raises(UsageError, match="ema_decay is 0.9, but .*CKPT.*output_folder"):
+        continued(ema_decay=0.9)
+
+
+def test_without_a_validation_there_is_no_best(tmp_path, tiny_ssl):
+    saver = AtomicCheckpointer(tmp_path / "save")
+    brain = make_brain(tmp_path, tiny_ssl, checkpointer=saver)
+    with pytest.raises(UsageError, match="--valid_interval"):
+        brain.recover_best()
 
 
 # --- what is not finite ------------------------------------------------------------
@@ -245,16 +347,147 @@ def test_bad_gradients_are_left_out(tmp_path, tiny_ssl, skip):
     assert brain.nonfinite_count == (0 if skip else 2)
 
 
-def test_the_scaler_copes_with_overflow(tmp_path, tiny_ssl):
-    brain = make_brain(tmp_path, tiny_ssl, {"nonfinite_patience": 0})
-    brain.scaler = torch.GradScaler("cpu", init_scale=4.0)
-    factors = iter([torch.inf, 1.0])
+def overflowing_brain(folder, ssl_source, factors, scale=4.0, **hparams):
+    """A brain with the scaler of fp16, and gradients that are multiplied."""
+    run_opts = {"nonfinite_patience": 0} | hparams.pop("run_opts", {})
+    brain = make_brain(folder, ssl_source, run_opts, **hparams)
+    brain.scaler = torch.GradScaler("cpu", init_scale=scale)
+    factors = iter(factors)
     weight = next(brain.detector.classifier.parameters())
     weight.register_hook(lambda gradient: gradient * next(factors))
+    return brain
+
+
+def test_the_scaler_copes_with_overflow(tmp_path, tiny_ssl):
+    brain = overflowing_brain(tmp_path, tiny_ssl, [torch.inf, 1.0])
     before = encoder_weights(brain)
     fit(brain, make_batches(2))
     assert brain.scaler.get_scale() == 2.0
     assert not any(map(torch.equal, before, encoder_weights(brain)))
+    assert "train skipped steps: 1, " in (tmp_path / "train_log.txt").read_text()
+
+
+@pytest.mark.parametrize("factor", [torch.nan, torch.inf], ids=str)
+def test_overflow_without_end_ends_the_run(tmp_path, tiny_ssl, factor):
+    factors = itertools.repeat(factor)
+    brain = overflowing_brain(tmp_path, tiny_ssl, factors, scale=2.0**16)
+    before = encoder_weights(brain)
+    with pytest.raises(NonFiniteError) as caught:
+        fit(brain, make_batches(30))
+    # 2^16, halved 17 times.
+    assert str(caught.value).startswith(
+        "epoch 1, batch 17: gradients are not finite in 17 optimiser steps in a row; "
+        "the gradient scaler of fp16 is down to a factor of 0.5."
+    )
+    assert "IDs of the last: 16-0, 16-1. Training ends" in str(caught.value)
+    assert all(map(torch.equal, before, encoder_weights(brain)))
+
+
+def test_a_long_row_ends_the_run_whatever_the_factor(tmp_path, tiny_ssl):
+    factors = itertools.repeat(torch.inf)
+    brain = overflowing_brain(tmp_path, tiny_ssl, factors, scale=2.0**40)
+    with pytest.raises(NonFiniteError, match="21 optimiser steps in a row"):
+        fit(brain, make_batches(30))
+
+
+def test_a_search_may_be_long_and_come_again(tmp_path, tiny_ssl):
+    factors = [*[torch.inf] * 10, 1.0, *[torch.inf] * 6, 1.0]
+    brain = overflowing_brain(tmp_path, tiny_ssl, factors, scale=2.0**16)
+    fit(brain, make_batches(18))
+    assert brain.scaler.get_scale() == 1.0
+    assert "train skipped steps: 16, " in (tmp_path / "train_log.txt").read_text()
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_skipped_step_has_not_been(tmp_path, tiny_ssl, accumulated):
+    """Neither for the average of the weights nor for the learning rate."""
+    by_step = [1.0, torch.inf, torch.inf, 1.0, 1.0]
+    factors = [factor for factor in by_step for _ in range(accumulated)]
+    brain = overflowing_brain(
+        tmp_path,
+        tiny_ssl,
+        factors,
+        lr_schedule=decaying_rate(20),
+        ema_decay=0.75,
+        layer_decay=0.5,
+        run_opts={"grad_accumulation_factor": accumulated},
+    )
+    rates, averaged = rates_of_steps(brain), []
+    end = brain.on_fit_batch_end
+    brain.on_fit_batch_end = lambda *args: (
+        averaged.append(int(brain.ema.n_averaged)),
+        end(*args),
+    )
+    fit(brain, make_batches(5 * accumulated))
+    one, two, three, *_ = (
+        [0.0, 0.5, 1.0]
+        if accumulated == 1
+        else [0.5, 0.01 ** (1 / 18), 0.01 ** (3 / 18)]
+    )
+    assert rates == pytest.approx([one, two, two, two, three])
+    assert averaged[accumulated - 1 :: accumulated] == [1, 1, 1, 2, 3]
+
+
+def run_with_overflow(folder, ssl_source, done=0, stop_after=None):
+    """Train for six batches, of which some are done; the brain, and the rates."""
+    factors = [1.0, torch.inf, torch.inf, torch.inf, 1.0, 1.0]
+    folder.mkdir(exist_ok=True)
+    saver = AtomicCheckpointer(folder / "save")
+    schedule = decaying_rate(12)
+    brain = overflowing_brain(
+        folder,
+        ssl_source,
+        factors[done:],
+        scale=16.0,
+        checkpointer=saver,
+        lr_schedule=schedule,
+        run_opts={"ckpt_interval_steps": 1},
+    )
+    loader = LoopedLoader(make_batches(6)[done:], 6)
+    parts = {"detector": brain.detector, "scaler": brain.scaler, "loader": loader}
+    counter = brain.hparams.epoch_counter
+    saver.add_recoverables(parts | {"schedule": schedule, "counter": counter})
+    rates, save = rates_of_steps(brain), brain._save_intra_epoch_ckpt
+
+    def save_and_stop():
+        save()
+        if brain.step == stop_after:
+            raise KeyboardInterrupt
+
+    brain._save_intra_epoch_ckpt = save_and_stop
+    brain.fit(counter, loader, LoopedLoader(make_batches(1, first=1000), 1))
+    return brain, rates
+
+
+def test_skipped_steps_are_counted_on_after_a_resume(tmp_path, tiny_ssl):
+    expected, whole = run_with_overflow(tmp_path / "whole", tiny_ssl)
+    with pytest.raises(KeyboardInterrupt, match="continues from .*CKPT"):
+        run_with_overflow(tmp_path / "parts", tiny_ssl, stop_after=3)
+    found, rest = run_with_overflow(tmp_path / "parts", tiny_ssl, done=3)
+    assert rest == whole[3:]
+    for folder in ("whole", "parts"):
+        log = (tmp_path / folder / "train_log.txt").read_text()
+        assert "train skipped steps: 3, " in log
+    pairs = zip(encoder_weights(found), encoder_weights(expected), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_an_interrupted_run_without_a_checkpoint_says_so(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl)
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    brain.on_fit_batch_end = stop
+    with pytest.raises(KeyboardInterrupt, match="no checkpoint .*ckpt_interval"):
+        fit(brain, make_batches(1))
+
+
+def test_a_bad_loss_uses_up_patience_also_with_the_scaler(tmp_path, tiny_ssl):
+    brain = overflowing_brain(tmp_path, tiny_ssl, itertools.repeat(1.0))
+    brain.modules["loss"] = OnceBad(2)
+    with pytest.raises(NonFiniteError, match="batch 2: the loss is not finite"):
+        fit(brain, make_batches(3))
 
 
 def test_validation_names_trials_without_a_score(tmp_path, tiny_ssl):

@@ -1,19 +1,26 @@
 """A test set is scored once, whatever happens on the way."""
 
 import csv
+import os
+import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers import ROOT
 
 from data_prep.manifest import ManifestError, read_manifest, write_manifest
-from recipes.AntiDeepfake.evaluation import (
-    contamination,
+from recipes.AntiDeepfake.evaluation import contamination, report_set, score_set
+from recipes.AntiDeepfake.evaluation_inputs import (
     named_sets,
-    report_set,
-    score_set,
+    open_sets,
+    require_aggregate,
+    require_detector,
 )
+from recipes.AntiDeepfake.experiment import read_experiment
 from recipes.AntiDeepfake.file_scoring import FileScorer
+from recipes.AntiDeepfake.placeholders import missing_values
+from recipes.AntiDeepfake.usage import UsageError
 
 
 class Loudness(FileScorer):
@@ -33,9 +40,12 @@ class Loudness(FileScorer):
         return torch.stack([-level, level * 0.3], dim=1)
 
 
-def run(detector, corpus, folder, manifest="test.csv", **settings):
+def run(detector, corpus, folder, manifest="test.csv", data_folder=None, **settings):
+    """Rows and scores of a test set."""
     settings = {"max_batch_length": 3.0} | settings
-    return score_set(detector, corpus / manifest, corpus, folder, **settings)
+    (opened,) = open_sets(corpus / manifest)
+    data_folder = data_folder or corpus
+    return opened.rows, score_set(detector, opened, data_folder, folder, **settings)
 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(corpus, tmp_path):
@@ -71,6 +81,56 @@ def test_scores_of_something_else_are_not_used(corpus, tmp_path, other):
     detector = other.pop("detector", Loudness())
     rows, _ = run(detector, corpus, tmp_path, **other)
     assert detector.seen == len(rows)
+
+
+@pytest.fixture
+def copies(corpus, tmp_path):
+    """Two copies of the test audio that keep its times: `one`, `two`."""
+    for name in ("one", "two"):
+        shutil.copytree(corpus / "audio", tmp_path / name / "audio")
+    return tmp_path
+
+
+def test_scores_of_another_data_folder_are_not_used(corpus, copies, capsys):
+    run(Loudness(), corpus, copies / "out", data_folder=copies / "one")
+    again, other = Loudness(), Loudness()
+    run(again, corpus, copies / "out", data_folder=copies / "two/../one")
+    assert again.seen == 0
+    assert capsys.readouterr().err == (
+        f"17 of 17 scores taken from {copies / 'out/scored'} (remove it to score "
+        "again)\n"
+    )
+    run(other, corpus, copies / "out", data_folder=copies / "two")
+    assert other.seen == 17
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_files_that_have_changed_are_scored_again(corpus, copies, capsys, workers):
+    """By time or by size; and one that is gone is no longer among the scores."""
+    audio = copies / "one/audio"
+    _, first = run(Loudness(), corpus, copies / "out", data_folder=copies / "one")
+    times = os.stat(audio / "test-003.flac")
+    shutil.copy2(audio / "test-004.flac", audio / "test-003.flac")
+    os.utime(audio / "test-003.flac", ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.utime(audio / "test-005.flac")
+    (audio / "test-006.flac").unlink()
+    detector = Loudness()
+    settings = {"data_folder": copies / "one", "num_workers": workers}
+    _, second = run(detector, corpus, copies / "out", **settings)
+    if not workers:  # others count for themselves
+        assert detector.seen == 2
+    assert second.score("test-003") == pytest.approx(first.score("test-004"))
+    assert second.score("test-003") != first.score("test-003")
+    assert set(second.failures) == {"test-006"}
+    told = capsys.readouterr().err
+    assert "14 of 17 scores taken from" in told
+    assert "changed since or are gone: 3 of 17, scored again" in told
+    # What was scored again is known from now on.
+    third = Loudness()
+    run(third, corpus, copies / "out", data_folder=copies / "one")
+    assert third.seen == 0
+    assert "16 of 17 scores taken" in capsys.readouterr().err
 
 
 def test_other_pieces_of_the_same_files_are_scored(corpus, tmp_path):
@@ -139,3 +199,66 @@ def test_corpora_of_the_training_data_are_noted(corpus):
 def test_sets_need_names_of_their_own(paths):
     with pytest.raises(ManifestError, match="different names"):
         named_sets(paths)
+
+
+def test_all_sets_are_opened_before_one_is_scored(corpus, tmp_path):
+    (tmp_path / "damaged.csv").write_text("ID,Label\n")
+    files = [corpus / "test.csv", tmp_path / "damaged.csv"]
+    with pytest.raises(ManifestError, match="damaged.csv"):
+        open_sets(files)
+    files += [tmp_path / "none.csv", tmp_path / "neither.csv"]
+    with pytest.raises(ManifestError) as found:
+        open_sets(files, preparation="1. make them\n")
+    assert f"{tmp_path}/none.csv, {tmp_path}/neither.csv" in str(found.value)
+    assert str(found.value).endswith("from the beginning:\n1. make them")
+
+
+def test_unknown_rules_for_pieces_are_refused():
+    require_aggregate("median")
+    with pytest.raises(UsageError, match="'avg'.*mean, median, min, max"):
+        require_aggregate("avg")
+
+
+@pytest.mark.parametrize(
+    "source, there",
+    [
+        ("results/mini", False),
+        ("results/mini/posttrain/seed0/detector", False),
+        ("./detector", False),
+        ("/nowhere", False),
+        ("detector.onnx", False),
+        ("author/model", True),
+        ("lobes", True),
+    ],
+)
+def test_only_what_is_not_local_is_looked_for_on_the_hub(
+    source, there, tmp_path, monkeypatch
+):
+    (tmp_path / "lobes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    if there:
+        require_detector(source)
+        return
+    with pytest.raises(UsageError) as found:
+        require_detector(source, "1. train\n")
+    assert str(found.value).startswith(f"{source}: there is no such detector")
+    assert str(found.value).endswith("\n1. train")
+    with pytest.raises(UsageError, match="`python train.py hparams/posttrain_mini"):
+        require_detector(source)
+
+
+def test_all_missing_values_are_told_at_once():
+    path = ROOT / "hparams/eval_zeroshot.yaml"
+    assert "`--detector VALUE --data_folder VALUE`" in missing_values(path)
+    told = missing_values(path, "detector: D")
+    assert "'data_folder'" in told and "'detector'" not in told
+    assert missing_values(path, "{detector: D, data_folder: E}") == ""
+
+
+@pytest.mark.parametrize("name", ["mini", "zeroshot", "df2024"])
+def test_evaluations_say_how_they_are_prepared(name):
+    text = read_experiment(
+        ROOT / f"hparams/eval_{name}.yaml", "{detector: D, data_folder: E}"
+    )["preparation"]
+    steps = ["train.py", "data_prep", "the same evaluate.py command"]
+    assert all(step in text for step in steps)

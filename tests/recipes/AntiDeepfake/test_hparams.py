@@ -102,6 +102,11 @@ def test_every_evaluation_is_read(name):
     assert all(file.endswith(".csv") for file in hparams["test_csv"])
 
 
+def test_the_detector_of_own_data_is_where_training_writes_it():
+    written = values("posttrain_own_data.yaml")["output_folder"]
+    assert values("eval_own_data.yaml")["detector"] == f"{written}/detector"
+
+
 def read_text(name):
     return open_experiment(HPARAMS / name).getvalue()
 

@@ -121,10 +121,14 @@ def test_rules(detector, recording, rule):
     found = detector.score_long_file(recording, 1.0, 0.5, rule, max_batch_length=2.0)
     wanted = {"mean": np.mean, "median": np.median, "min": np.min, "max": np.max}
     expected = wanted[rule](found.scores)
-    if rule == "median":  # torch takes the lower one of two
-        assert found.score in found.scores
-    else:
-        assert found.score == pytest.approx(expected, abs=1e-6)
+    assert found.score == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_median_of_two_windows_is_between_them(detector, recording):
+    found = detector.score_long_file(recording, window=1.5, hop=1.5, rule="median")
+    assert len(found.scores) == 2
+    assert found.score == pytest.approx(found.scores.mean(), abs=1e-6)
+    assert min(found.scores) < found.score < max(found.scores)
 
 
 @pytest.mark.parametrize(

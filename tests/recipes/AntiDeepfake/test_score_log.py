@@ -1,9 +1,16 @@
 """Scores on disk as they come."""
 
+import os
+
 import numpy as np
 import torch
 
-from recipes.AntiDeepfake.score_log import ScoreLog, trials_digest, weights_digest
+from recipes.AntiDeepfake.score_log import (
+    FileStamps,
+    ScoreLog,
+    trials_digest,
+    weights_digest,
+)
 
 
 def test_float32_scores_come_back_to_the_bit(tmp_path):
@@ -33,6 +40,30 @@ def test_a_torn_first_line_is_not_used(tmp_path):
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "1-0.csv").write_text("ke")
     assert ScoreLog(tmp_path / "log", "key").read() == {}
+
+
+def test_stamps_come_back(tmp_path):
+    log = ScoreLog(tmp_path / "log", "key")
+    log.append(["a"], [(0.0, 1.0)], ["12 34"])
+    log.append(["b"], [(0.0, 1.0)])
+    ((ids, logits, stamps),) = ScoreLog(tmp_path / "log", "key").blocks()
+    assert (ids, stamps) == (["a", "b"], ["12 34", ""])
+    assert logits.shape == (2, 2)
+
+
+def test_a_stamp_has_size_and_time(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"1234")
+    stamp = FileStamps([{"Path": "$ROOT/a.wav"}], tmp_path)
+    found = [stamp(0)]
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    found.append(stamp(0))
+    path.write_bytes(b"12345")
+    os.utime(path, ns=(0, int(found[0].split()[1])))
+    found.append(stamp(0))
+    path.unlink()
+    found.append(stamp(0))
+    assert len(set(found)) == 4 and found[3] == "no file"
 
 
 def test_digests_tell_trials_and_weights_apart():

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from helpers import manifest_row, run_python, training_command
+from helpers import manifest_row, new_detector, run_python, training_command
 
+import score
 from data_prep.manifest import read_manifest, write_manifest
 from lobes.classifiers import LinearClassifier
 from lobes.detector import Detector
 from lobes.pooling import MeanPooling
 from lobes.ssl import SSLEncoder
+from recipes.AntiDeepfake.export import export_detector
+from recipes.AntiDeepfake.interface import DeepfakeDetector
 from recipes.AntiDeepfake.scoring import (
     Scored,
     find_audio,
@@ -128,17 +131,113 @@ def test_score_file_has_manifest_order_and_columns(corpus, tmp_path):
     assert [row["Language"] for row in found] == [row["Language"] for row in kept]
 
 
-def test_find_audio_takes_files_and_folders(tmp_path):
+def test_find_audio_takes_files_and_folders(tmp_path, capsys):
     (tmp_path / "deep").mkdir()
     for name in ("b.wav", "deep/a.flac", "deep/c.ogg"):
         soundfile.write(tmp_path / name, np.zeros(500), RATE)
     (tmp_path / "notes.txt").write_text("no audio")
+    (tmp_path / "deep/notes.TXT").write_text("no audio")
+    (tmp_path / "README").write_text("no audio")
     rows, failures = find_audio([str(tmp_path), "missing.wav"])
     names = ["b.wav", "deep/a.flac", "deep/c.ogg"]
     assert [row["ID"] for row in rows] == [str(tmp_path / name) for name in names]
     assert set(failures) == {"missing.wav"}
+    assert capsys.readouterr().err == (
+        f"3 files in {tmp_path} without a known audio extension, left out: .txt 2, "
+        "no extension 1\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "suffix", ["aif", "aifc", "AAC", "webm", "mkv", "mov", "wma", "amr", "sph", "caf"]
+)
+def test_what_is_called_like_audio_is_taken(tmp_path, suffix):
+    soundfile.write(tmp_path / "a.flac", np.zeros(500), RATE)
+    (tmp_path / "a.flac").rename(tmp_path / f"a.{suffix}")
+    rows, failures = find_audio([str(tmp_path)])
+    assert len(rows) == 1 and not failures
+
+
+def test_linked_folders_are_gone_through_once(tmp_path):
+    for name in ("top/a.flac", "elsewhere/b.flac"):
+        (tmp_path / name).parent.mkdir()
+        soundfile.write(tmp_path / name, np.zeros(500), RATE)
+    (tmp_path / "top/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "top/second").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "top/loop").symlink_to(tmp_path / "top")
+    (tmp_path / "top/gone.wav").symlink_to(tmp_path / "nothing")
+    rows, failures = find_audio([str(tmp_path / "top")])
+    names = ["top/a.flac", "top/link/b.flac"]
+    assert [row["ID"] for row in rows] == [str(tmp_path / name) for name in names]
+    assert "no such file" in failures[str(tmp_path / "top/gone.wav")]
 
 
 def test_folder_without_audio_is_reported(tmp_path):
     rows, failures = find_audio([str(tmp_path)])
     assert not rows and str(tmp_path) in failures
+
+
+class TestScoreCommand:
+    """`score.py --out`; what it prints without is in `test_commands`."""
+
+    @pytest.fixture
+    def command(self, corpus, tiny_ssl, tmp_path, monkeypatch):
+        """Run it on some files; gives the exit code and the number of waveforms."""
+        export_detector(tmp_path / "detector", new_detector(tiny_ssl), {})
+        files = [corpus / f"audio/test-{i:03d}.flac" for i in range(6)]
+
+        def run(out, stop_after=None):
+            detector = DeepfakeDetector.from_hparams(
+                tmp_path / "detector", run_opts={"device": "cpu"}
+            )
+            seen = []
+
+            def logits(wavs, wav_lens=None):
+                if len(seen) == stop_after:
+                    raise KeyboardInterrupt
+                seen.append(len(wavs))
+                return DeepfakeDetector.logits(detector, wavs, wav_lens)
+
+            detector.logits = logits
+            monkeypatch.setattr(score, "load_detector", lambda *_: detector)
+            arguments = [tmp_path / "detector", *files, "--out", out]
+            options = ["--max_batch_length", "0.1", "--device", "cpu"]
+            return score.main([*map(str, arguments), *options]), len(seen)
+
+        return run
+
+    def test_a_stopped_run_goes_on(self, command, tmp_path, capsys):
+        whole, stopped = tmp_path / "new/folder/a.csv", tmp_path / "b.csv"
+        assert command(whole) == (0, 6)
+        assert command(stopped, stop_after=4)[0] == 130
+        assert not stopped.exists()
+        capsys.readouterr()
+        assert command(stopped) == (0, 2)
+        assert "4 of 6 scores taken from" in capsys.readouterr().err
+        assert whole.read_bytes() == stopped.read_bytes()
+        assert [path.name for path in whole.parent.iterdir()] == ["a.csv"]
+        assert not (tmp_path / "b.csv.scored").exists()
+
+    @pytest.mark.parametrize("place", ["folder", "below a file"])
+    def test_where_nothing_can_be_written_is_found_first(
+        self, command, tmp_path, capsys, place
+    ):
+        (tmp_path / "file").touch()
+        out = tmp_path if place == "folder" else tmp_path / "file" / "x.csv"
+        assert command(out) == (2, 0)
+        told = capsys.readouterr().err
+        assert f"error: --out {out}: cannot be written (" in told
+        assert "Nothing was scored" in told
+
+    def test_scores_that_cannot_be_written_are_kept(
+        self, command, tmp_path, capsys, monkeypatch
+    ):
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(score, "write_scores", full)
+            assert command(tmp_path / "a.csv")[0] == 2
+        told = capsys.readouterr().err
+        assert "(No space left on device)" in told and "a.csv.scored" in told
+        assert command(tmp_path / "a.csv") == (0, 0)

@@ -12,7 +12,8 @@ from data_prep.manifest import ManifestError, read_manifest, write_manifest
 from data_prep.shard import shard
 from recipes.AntiDeepfake import sampling, scoring_run, shard_scoring, shards
 from recipes.AntiDeepfake.command import load_hparams
-from recipes.AntiDeepfake.evaluation import named_shards, report_set, score_set
+from recipes.AntiDeepfake.evaluation import report_set, score_set
+from recipes.AntiDeepfake.evaluation_inputs import named_shards, open_sets
 from recipes.AntiDeepfake.file_scoring import FileScorer
 from recipes.AntiDeepfake.manifests import manifest_rows
 from recipes.AntiDeepfake.shards import ShardError, open_shards
@@ -49,10 +50,11 @@ def stored(corpus, tmp_path_factory):
 
 
 def run(corpus, folder, detector=None, source=None, manifest="test.csv", **settings):
-    settings = {"max_batch_length": 3.0, "shards": source} | settings
-    return score_set(
-        detector or Loudness(), corpus / manifest, corpus, folder, **settings
-    )
+    settings = {"max_batch_length": 3.0} | settings
+    path = corpus / manifest
+    (opened,) = open_sets(path, {path.stem: source})
+    detector = detector or Loudness()
+    return opened.rows, score_set(detector, opened, corpus, folder, **settings)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -15,15 +15,15 @@ from helpers import RATE, manifest_row, run_python, training_command, voice
 from data_prep.audio_info import AudioError
 from data_prep.manifest import read_manifest, write_manifest
 from data_prep.shard import shard
-from recipes.AntiDeepfake import sampling, shard_source, shards
+from recipes.AntiDeepfake import sampling, shard_scoring, shard_source, shards
 from recipes.AntiDeepfake.dataio import make_dataset
 from recipes.AntiDeepfake.shard_plan import LanePlan, Ref
 from recipes.AntiDeepfake.shard_reader import ShardReader
+from recipes.AntiDeepfake.shard_scoring import shard_scoring_loader
 from recipes.AntiDeepfake.shards import (
     ShardError,
     make_shard_dataset,
     open_shards,
-    shard_scoring_loader,
     shard_training_loader,
 )
 
@@ -67,7 +67,7 @@ TRAINING = {"crop": (0.6, 1.2), "augmentation": halve, "seed": 9}
 
 
 def as_rank(monkeypatch, rank, world):
-    for module in (shards, sampling):
+    for module in (shards, shard_scoring, sampling):
         monkeypatch.setattr(module, "process_rank", lambda: (rank, world))
 
 
@@ -272,6 +272,15 @@ def test_a_run_goes_on_with_other_processes(opened, monkeypatch, tmp_path):
         loader.save(tmp_path / "three")
         assert (tmp_path / "three").read_text().splitlines()[3] == "23"
     same([b for group in zip(*parts, strict=True) for b in group], expected[8:23])
+
+
+def test_a_position_in_files_is_none_in_shards(opened, tmp_path):
+    loader = training(opened)
+    sampling.ResumableLoopedLoader(loader.loader, 3, loader.stream).save(
+        tmp_path / "loader"
+    )
+    with pytest.raises(ShardError, match="at a batch of audio files, but"):
+        training(opened).load(tmp_path / "loader")
 
 
 @pytest.mark.parametrize(
@@ -512,6 +521,7 @@ import json, sys
 from speechbrain.utils.distributed import ddp_init_group
 import torch
 from recipes.AntiDeepfake.sampling import process_rank
+from recipes.AntiDeepfake.shard_scoring import shard_scoring_loader
 from recipes.AntiDeepfake.shards import *
 
 folder, out, stop = sys.argv[1:4]

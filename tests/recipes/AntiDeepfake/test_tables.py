@@ -6,6 +6,7 @@ import pytest
 from helpers import manifest_row
 
 from recipes.AntiDeepfake.tables import (
+    MOST_SLICES,
     by_recording,
     format_table,
     metrics_table,
@@ -57,10 +58,47 @@ def test_slices_and_their_trials(two_corpora):
     assert found["one", "all"]["eer_low"] <= 0.25 <= found["one", "all"]["eer_high"]
 
 
-def test_one_class_is_reported_not_dropped(two_corpora):
-    text = format_table(metrics_table(two_corpora))
-    (line,) = [line for line in text.splitlines() if "language CS" in line]
-    assert "n/a" in line and line.endswith("one class only")
+def test_slices_of_one_class_are_counted_not_printed(two_corpora):
+    table = metrics_table(two_corpora)
+    (row,) = [row for row in table if row["slice"] == "language CS"]
+    assert row["note"] == "one class only"
+    text = format_table(table, "out/metrics.csv")
+    assert "language CS" not in text and "language EN" in text
+    assert text.endswith(
+        "\nslices with one class only: 1, not here but in out/metrics.csv"
+    )
+    assert "n/a" not in text
+
+
+@pytest.mark.parametrize("label", ["real", "fake"])
+def test_a_test_set_of_one_class_has_no_numbers_that_need_both(label):
+    table = metrics_table(trials(("a", label, "-", "EN", [1.0, 2.0, -1.0])))
+    (row,) = table
+    both = ("eer", "auc", "min_dcf", "precision", "f1", "balanced_accuracy")
+    assert all(numpy.isnan(row[name]) for name in both)
+    assert row["recall" if label == "real" else "fpr"] == pytest.approx(2 / 3)
+    assert "one class only" in format_table(table)
+
+
+def test_min_dcf_is_printed_as_it_is(two_corpora):
+    table = metrics_table(two_corpora, kinds=[])
+    head, first, *_ = format_table(table).splitlines()
+    assert "minDCF" in head
+    assert f" {table[0]['min_dcf']:.3f} " in first
+
+
+@pytest.mark.parametrize("kind, column", [("speaker", "Speaker"), ("attack", "Attack")])
+def test_a_kind_with_too_many_values_is_said_to_be_left_out(kind, column):
+    count = MOST_SLICES + 1
+    table = trials(
+        ("a", "real", "-", "EN", [1.0] * count), ("a", "fake", "x", "EN", [0.0] * count)
+    )
+    table[column] = [f"v{i}" for i in range(count)] * 2
+    rows = metrics_table(table, kinds=[kind])
+    assert [row["slice"] for row in rows] == ["all"]
+    assert rows[0]["note"] == f"no rows by {kind} ({count} values, at most 200)"
+    fewer = metrics_table(table[table[column] != "v0"], kinds=[kind])
+    assert len(fewer) == 1 + MOST_SLICES and fewer[0]["note"] == ""
 
 
 def test_few_trials_are_marked_and_many_are_not():
