@@ -103,6 +103,15 @@ def my_corpus(data: Path) -> None:
         manifest.write_text(manifest.read_text().replace("$ROOT/", "$ROOT/lists/"))
 
 
+def mini_corpus(data: Path) -> None:
+    """A few sounds under the names of the mini corpus, and a model for its encoder."""
+    (data / "manifests").mkdir(parents=True)
+    names = ("posttrain_train", "posttrain_valid", "zeroshot_test", "target_test")
+    for seed, name in enumerate(names):
+        build_corpus(data, name, 8, seed).rename(data / "manifests" / f"{name}.csv")
+    ssl_model(data / "ssl/whisper-tiny.en")
+
+
 def corpora(data: Path) -> None:
     """A few files in the layout of the corpora that the lists of the paper need."""
     _asvspoof2019_la(data / "ASVspoof2019-LA/LA")

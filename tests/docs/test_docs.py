@@ -110,6 +110,13 @@ def test_tutorial(project):
 
 
 @pytest.mark.slow
+def test_backends(project):
+    stand_ins.mini_corpus(project / "data/mini")
+    run_document(project, "docs/backends.md")
+    assert (project / "results/mini/eval_sls/seed0/metrics.csv").is_file()
+
+
+@pytest.mark.slow
 def test_extend(project):
     stand_ins.my_corpus(project.parent / "data")
     stand_ins.ssl_model(project / "models/my_model")
