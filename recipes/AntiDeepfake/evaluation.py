@@ -18,6 +18,7 @@ from recipes.AntiDeepfake.rows import column_texts
 from recipes.AntiDeepfake.score_file import read_scores
 from recipes.AntiDeepfake.score_log import ScoreLog, trials_digest
 from recipes.AntiDeepfake.scoring import Scored, write_scores
+from recipes.AntiDeepfake.shard_scoring import score_shards
 from recipes.AntiDeepfake.tables import by_recording, metrics_table, write_table
 
 __all__ = [
@@ -91,7 +92,8 @@ def score_set(
         log = ScoreLog(scored, f"{key} files in {place!a}")
         return detector.score_rows(rows, data_folder, log=log, **settings)
     log = ScoreLog(scored, f"{key} shards {shards.digest}")
-    return detector.score_shards(rows, shards, log=log, **settings)
+    settings |= {"normalise": False, "refused": detector.too_long_rows(rows)}
+    return score_shards(detector.logits, rows, shards, log=log, **settings)
 
 
 def contamination(

@@ -15,14 +15,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lobes.detector import scores
 from recipes.AntiDeepfake.aggregates import AGGREGATES
-from recipes.AntiDeepfake.arrow_rows import ArrowRows
 from recipes.AntiDeepfake.calibration import Calibration, CalibrationError
 from recipes.AntiDeepfake.dataio import SAMPLE_RATE, read_waveform
 from recipes.AntiDeepfake.rows import column_texts
 from recipes.AntiDeepfake.score_log import ScoreLog
 from recipes.AntiDeepfake.scoring import Scored, find_audio, score_rows
-from recipes.AntiDeepfake.shard_reader import Shards
-from recipes.AntiDeepfake.shard_scoring import score_shards
 from recipes.AntiDeepfake.windows import LongScore, windows
 
 __all__ = ["Decision", "FileScorer"]
@@ -162,30 +159,8 @@ class FileScorer(ABC):
         Scored
             Every row is in `logits` or in `failures`.
         """
-        settings |= {"normalise": False, "refused": self._too_long_rows(rows)}
+        settings |= {"normalise": False, "refused": self.too_long_rows(rows)}
         return score_rows(self.logits, rows, data_folder, **settings)
-
-    def score_shards(self, rows: ArrowRows, shards: Shards, **settings) -> Scored:
-        """Score the rows of a manifest by their audio in shards.
-
-        Arguments
-        ---------
-        rows : ArrowRows
-            The manifest that the shards were made of, as `manifests.manifest_rows`
-            gives it.
-        shards : Shards
-            As of `shards.open_shards`.
-        **settings
-            `max_batch_length`, `num_workers`, `progressbar` and `log`, as for
-            `shard_scoring.score_shards`.
-
-        Returns
-        -------
-        Scored
-            Every row is in `logits` or in `failures`.
-        """
-        settings |= {"normalise": False, "refused": self._too_long_rows(rows)}
-        return score_shards(self.logits, rows, shards, **settings)
 
     def llr(self, score: float) -> float:
         """Log-likelihood ratio of real to fake for a score.
@@ -332,8 +307,8 @@ class FileScorer(ABC):
             "most. Use score_long_file, or a detector that is not an ONNX file."
         )
 
-    def _too_long_rows(self, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
-        """Reasons, by ID, why rows cannot be scored."""
+    def too_long_rows(self, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+        """Reasons, by ID, why rows of a manifest cannot be scored in one piece."""
         if self.max_seconds is None:
             return {}
         columns = [column_texts(rows, name) for name in ("ID", "Duration")]

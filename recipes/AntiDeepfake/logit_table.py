@@ -12,7 +12,6 @@ import numpy as np
 import pandas
 from numpy.typing import ArrayLike, NDArray
 
-from recipes.AntiDeepfake.arrow_rows import ArrowRows
 from recipes.AntiDeepfake.rows import StoredRows, column_texts, select_rows
 
 __all__ = ["LogitTable", "RowFinder"]
@@ -36,7 +35,7 @@ class RowFinder:
 
     def __init__(self, rows: StoredRows | Sequence[Mapping[str, str]]):
         self.rows = rows
-        if isinstance(rows, ArrowRows):
+        if isinstance(rows, StoredRows):
             hashes = rows.id_hashes
             self._order = np.argsort(hashes)
             self._hashes = hashes[self._order]
@@ -46,7 +45,7 @@ class RowFinder:
 
     def __call__(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Positions of the rows, -1 where there is no such row."""
-        if not isinstance(self.rows, ArrowRows):
+        if not isinstance(self.rows, StoredRows):
             found = [self._positions.get(item_id, -1) for item_id in ids]
             return np.array(found, np.int64)
         hashes = pandas.util.hash_array(np.array(ids, dtype=object))

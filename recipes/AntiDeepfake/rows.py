@@ -59,6 +59,11 @@ class StoredRows(Sequence):
 
     @property
     @abstractmethod
+    def id_hashes(self) -> NDArray[np.uint64]:
+        """Hashes of the IDs, [rows]; different IDs may have the same, but rarely do."""
+
+    @property
+    @abstractmethod
     def seconds(self) -> NDArray[np.float64]:
         """How much audio each row stands for, [rows]."""
 

@@ -126,15 +126,3 @@ class TestFind:
     def test_an_unknown_name_lists_the_known(self):
         with pytest.raises(ValueError, match=r"'w2v'.*W2V-Small.*HuBERT-XL.*WavLM"):
             find_model("w2v")
-
-
-def test_the_experiment_of_the_paper_agrees_with_the_table():
-    path = Path(__file__).parents[2] / "hparams" / "posttrain_hubert.yaml"
-    values = dict(
-        line.split("#")[0].strip().split(": ", 1)
-        for line in path.read_text().splitlines()
-        if line.startswith(("ssl_source: ", "max_batch_length: "))
-    )
-    model = find_model(values["ssl_source"])
-    assert (model.name, model.hub_id) == ("HuBERT-XL", values["ssl_source"])
-    assert model.batch_seconds == float(values["max_batch_length"])

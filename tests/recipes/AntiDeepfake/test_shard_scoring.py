@@ -16,6 +16,7 @@ from recipes.AntiDeepfake.evaluation import report_set, score_set
 from recipes.AntiDeepfake.evaluation_inputs import named_shards, open_sets
 from recipes.AntiDeepfake.file_scoring import FileScorer
 from recipes.AntiDeepfake.manifests import manifest_rows
+from recipes.AntiDeepfake.shard_scoring import score_shards
 from recipes.AntiDeepfake.shards import ShardError, open_shards
 
 pytest.importorskip("webdataset")
@@ -227,7 +228,8 @@ def test_the_bar_has_a_total_and_gets_there(
     monkeypatch.setattr(shard_scoring, "tqdm", bar)
     monkeypatch.setattr(scoring_run.ScoringRun, "_gather", lambda self, _: self)
     rows = manifest_rows(corpus / "test.csv")
-    Loudness().score_shards(rows, opened, max_batch_length=3.0, progressbar=True)
+    predict = Loudness().logits
+    score_shards(predict, rows, opened, max_batch_length=3.0, progressbar=True)
     assert bars[0].total == bars[0].n == sum(opened.counts[::world])
 
 
