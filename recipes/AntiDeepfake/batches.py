@@ -85,12 +85,15 @@ class Batches(Sequence):
         >>> batches_by_length([1.0, 2.0], 4.0).padding([1.0, 2.0])
         0.25
         """
-        pieces = np.column_stack([self.starts, self.stops]).ravel()
+        # In the order of the items: what is between two pieces is gone through as well.
+        order = np.argsort(self.starts)
+        starts, stops = self.starts[order], self.stops[order]
+        pieces = np.column_stack([starts, stops]).ravel()
         # One value more, because the last piece ends behind the last item.
         values = np.append(np.asarray(lengths, np.float64)[self.items], 0.0)
         sums = np.add.reduceat(values, pieces)[::2]
         longest = np.maximum.reduceat(values, pieces)[::2]
-        return float(1 - sums.sum() / (longest * (self.stops - self.starts)).sum())
+        return float(1 - sums.sum() / (longest * (stops - starts)).sum())
 
 
 class Buckets:
