@@ -37,7 +37,7 @@ from recipes.AntiDeepfake.conversion import convert
 from recipes.AntiDeepfake.export import HYPERPARAMS
 
 
-@command(usage=__doc__)
+@command(usage=__doc__, experiment=False)
 def main(arguments: list[str]) -> None:
     """Convert one detector."""
     parser = argparse.ArgumentParser("convert.py")

@@ -41,6 +41,7 @@ from recipes.AntiDeepfake.evaluation_inputs import (
     open_sets,
     require_aggregate,
     require_detector,
+    require_writable,
 )
 from recipes.AntiDeepfake.published import format_published, ssl_model_name
 from recipes.AntiDeepfake.scoring import Scored, list_failures
@@ -81,11 +82,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _checked_sets(hparams: dict) -> list[OpenedSet]:
-    """The test sets, if all that the YAML says can be used."""
+    """The test sets, if all that the YAML names can be used."""
     preparation = hparams.get("preparation", "")
     require_aggregate(hparams["aggregate"])
     require_detector(hparams["detector"], preparation)
-    return open_sets(hparams["test_csv"], hparams.get("test_shards"), preparation)
+    sets = open_sets(hparams["test_csv"], hparams.get("test_shards"), preparation)
+    output = hparams["output_folder"]
+    require_writable(output, f"--output_folder {output}")
+    return sets
 
 
 def _report(

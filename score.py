@@ -18,7 +18,6 @@ there, so after a stop the same command goes on where it was.
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from recipes.AntiDeepfake.command import (
@@ -27,12 +26,12 @@ from recipes.AntiDeepfake.command import (
     load_detector,
     show_progress,
 )
-from recipes.AntiDeepfake.evaluation_inputs import require_detector
+from recipes.AntiDeepfake.evaluation_inputs import require_detector, require_writable
 from recipes.AntiDeepfake.score_log import ScoreLog
 from recipes.AntiDeepfake.scoring import Scored, list_failures, write_scores
 
 
-@command(usage=__doc__)
+@command(usage=__doc__, experiment=False)
 def main(arguments: list[str]) -> int:
     """Score the files that are named on the command line."""
     parser = argparse.ArgumentParser("score.py")
@@ -48,7 +47,12 @@ def main(arguments: list[str]) -> int:
 
     require_detector(options.detector)
     if options.out:
-        _require_writable(options.out)
+        if options.out.is_dir():
+            raise UsageError(
+                f"--out {options.out}: cannot be written (it is a folder). Nothing was "
+                "scored; give the name of a file."
+            )
+        require_writable(options.out.parent, f"--out {options.out}")
     asked = {"device": options.device, "precision": options.precision}
     run_opts = {key: value for key, value in asked.items() if value}
     detector = load_detector(options.detector, run_opts)
@@ -73,21 +77,6 @@ def main(arguments: list[str]) -> int:
 def _kept(out: Path) -> Path:
     """Where scores are until all are there."""
     return out.with_name(f"{out.name}.scored")
-
-
-def _require_writable(path: Path) -> None:
-    """Make the folder of a file and see that files can be made there."""
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"--out {path}: cannot be written ({error.strerror}). Nothing was scored; "
-            "give a file in a folder that you may write to."
-        ) from None
 
 
 def _write(path: Path | None, scored: Scored) -> None:

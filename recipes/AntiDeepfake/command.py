@@ -72,7 +72,7 @@ logging.getLogger("speechbrain.utils.train_logger").addFilter(
 )
 
 
-def command(usage: str) -> Callable:
+def command(usage: str, experiment: bool = True) -> Callable:
     """Turn `main(arguments) -> exit code` into a command; see `usage.command`.
 
     The device, the precision and numbers that make no sense are found out before
@@ -82,6 +82,8 @@ def command(usage: str) -> Callable:
     ---------
     usage : str
         What `--help` prints.
+    experiment : bool
+        Whether it takes an experiment file.
 
     Returns
     -------
@@ -93,14 +95,14 @@ def command(usage: str) -> Callable:
         @functools.wraps(main)
         def checked(arguments: list[str]) -> int | None:
             try:
-                _check(arguments)
+                _check(arguments, experiment)
             except (UsageError, *_FAILURES) as error:
                 _let_first_process_speak(2 if isinstance(error, UsageError) else 1)
                 raise
             try:
                 return main(arguments)
             except KeyboardInterrupt as stop:
-                if str(stop) or _experiment(arguments) is None:
+                if str(stop) or not experiment:
                     raise
                 raise KeyboardInterrupt(
                     "the same command goes on from what is in its output folder"
@@ -111,9 +113,9 @@ def command(usage: str) -> Callable:
     return decorate
 
 
-def _check(arguments: list[str]) -> None:
+def _check(arguments: list[str], experiment: bool) -> None:
     """Raise if something is wrong with the command line that can be found at once."""
-    if _experiment(arguments) is not None:
+    if experiment and any(name.endswith(_EXPERIMENTS) for name in arguments):
         hparams_file, run_opts, overrides = RunOptions.from_command_line_args(arguments)
         given = {name: run_opts[name] for name in run_opts.overridden_args}
         with _explained(hparams_file, overrides):
@@ -131,11 +133,6 @@ def _check(arguments: list[str]) -> None:
         options = vars(parser.parse_known_args(arguments)[0])
         check_numbers(options)
         check_run_options(options)
-
-
-def _experiment(arguments: list[str]) -> str | None:
-    """The experiment file among the arguments, if there is one."""
-    return next((name for name in arguments if name.endswith(_EXPERIMENTS)), None)
 
 
 def _let_first_process_speak(code: int) -> None:

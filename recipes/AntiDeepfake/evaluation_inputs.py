@@ -5,6 +5,7 @@ What can be wrong with any of it is found before anything is scored.
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ __all__ = [
     "open_sets",
     "require_aggregate",
     "require_detector",
+    "require_writable",
 ]
 
 
@@ -200,3 +202,29 @@ def _all_steps(preparation: str) -> str:
     """How an experiment says that all is prepared, to end a message with."""
     text = f"\nTo prepare all of it, from the beginning:\n{preparation.rstrip()}"
     return text if preparation else ""
+
+
+def require_writable(folder: str | Path, option: str) -> None:
+    """Make a folder, and see that files can be made there.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The folder.
+    option : str
+        How the user named what goes there, for the message.
+
+    Raises
+    ------
+    UsageError
+        If files cannot be made there.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"{option}: cannot be written ({error.strerror}). Nothing was scored; "
+            "give a place where you may write."
+        ) from None

@@ -96,7 +96,7 @@ def export_detector(
     Path
         The folder.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     recover_folder(folder)
     weights = {key: value.contiguous() for key, value in detector.state_dict().items()}
     texts = _texts(detector, card)

@@ -38,7 +38,7 @@ def replaced_folder(folder: str | Path) -> Iterator[Path]:
     >>> (folder / "x.txt").read_text()
     'whole'
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()  # what a link leads to
     recover_folder(folder)
     unfinished, old = _unfinished(folder), _old(folder)
     unfinished.mkdir(parents=True)
@@ -59,7 +59,7 @@ def recover_folder(folder: str | Path) -> None:
     folder : str or Path
         As for `replaced_folder`.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     old = _old(folder)
     if old.exists() and not folder.exists():
         os.replace(old, folder)
@@ -81,7 +81,7 @@ def set_aside(folder: str | Path) -> Path:
     Path
         Its new name.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     target, number = folder.with_name(f"{folder.name}.old"), 1
     while target.exists():
         number += 1

@@ -31,6 +31,7 @@ from recipes.AntiDeepfake.rows import StoredRows, column_texts
 __all__ = ["FileStamps", "ScoreLog", "trials_digest", "weights_digest"]
 
 _AT_ONCE = 4096  # lines that are read together
+_FIELDS = 4  # ID, logits of fake and real, stamp
 
 
 class ScoreLog:
@@ -73,11 +74,12 @@ class ScoreLog:
     def blocks(self) -> Iterator[tuple[list[str], NDArray[np.float32], list[str]]]:
         """The same, some thousand at a time: IDs, logits `[trials, 2]`, stamps."""
         for path in sorted(self.folder.glob("*.csv")):
-            with open(path, newline="", encoding="utf-8") as file:
+            # What cannot be decoded is torn, like a line without an end.
+            with open(path, newline="", encoding="utf-8", errors="replace") as file:
                 whole = (line for line in file if line.endswith("\n"))
                 if next(whole, None) != f"{self.key}\n":
                     continue
-                lines = csv.reader(whole)
+                lines = (line for line in csv.reader(whole) if len(line) == _FIELDS)
                 while block := list(islice(lines, _AT_ONCE)):
                     ids, *logits, stamps = zip(*block, strict=True)
                     # Nine digits hold a float32, and only as one is it read exactly.

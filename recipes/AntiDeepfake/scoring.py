@@ -254,6 +254,9 @@ def find_audio(paths: Iterable[str]) -> tuple[list[dict[str, str]], dict[str, st
             except AudioError as error:
                 failures[file] = str(error)
                 continue
+            except UnicodeError:
+                failures[file] = f"{file!a}: the name is not UTF-8. Rename the file."
+                continue
             unknown = {"Start": UNKNOWN, "Stop": UNKNOWN}
             rows[file] = {"ID": file, "Path": file, "Duration": str(duration)} | unknown
     return list(rows.values()), failures

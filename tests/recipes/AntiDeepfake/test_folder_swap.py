@@ -79,6 +79,15 @@ def test_an_error_leaves_the_old_folder(folder):
     assert list(folder.parent.iterdir()) == [folder]
 
 
+def test_a_link_stays_a_link(folder):
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    with replaced_folder(link) as new:
+        (new / "a").write_text("new")
+    assert link.is_symlink() and (folder / "a").read_text() == "new"
+    assert set_aside(link) == folder.with_name(f"{folder.name}.old")
+
+
 def test_a_folder_is_set_aside_under_a_name_that_is_free(folder):
     for name in ("x.old", "x.old2", "x.old3"):
         assert set_aside(folder).name == name

@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import pytest
 import torch
 
 from recipes.AntiDeepfake.score_log import (
@@ -34,6 +35,16 @@ def test_a_torn_last_line_is_not_used(tmp_path):
     (path,) = (tmp_path / "log").iterdir()
     path.write_text(path.read_text()[:-2])
     assert ScoreLog(tmp_path / "log", "key").read() == {"a": (0.0, 1.0)}
+
+
+@pytest.mark.parametrize("name", ["süß", 'a"\na'], ids=["letter", "name of two lines"])
+def test_a_file_torn_anywhere_is_read(tmp_path, name):
+    ScoreLog(tmp_path / "log", "key").append(["b", name], [(0.0, 1.0), (0.5, 1.5)])
+    (path,) = (tmp_path / "log").iterdir()
+    whole = path.read_bytes()
+    for end in range(len(b"key\nb,0,1,\n"), len(whole)):
+        path.write_bytes(whole[:end])
+        assert ScoreLog(tmp_path / "log", "key").read() == {"b": (0.0, 1.0)}
 
 
 def test_a_torn_first_line_is_not_used(tmp_path):

@@ -1,6 +1,7 @@
 """Scores do not depend on batches, and nothing that cannot be scored is lost."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -170,6 +171,16 @@ def test_linked_folders_are_gone_through_once(tmp_path):
     names = ["top/a.flac", "top/link/b.flac"]
     assert [row["ID"] for row in rows] == [str(tmp_path / name) for name in names]
     assert "no such file" in failures[str(tmp_path / "top/gone.wav")]
+
+
+def test_a_name_that_is_no_text_is_reported(tmp_path):
+    for name in (b"a.wav", b"\xff.wav"):
+        path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
+        with open(path, "wb") as file:
+            soundfile.write(file, np.zeros(500), RATE, format="WAV")
+    rows, failures = find_audio([str(tmp_path)])
+    assert [row["ID"] for row in rows] == [str(tmp_path / "a.wav")]
+    assert "the name is not UTF-8" in "".join(failures.values())
 
 
 def test_folder_without_audio_is_reported(tmp_path):
