@@ -9,7 +9,8 @@ Every key of the YAML can be given as `--key value`, and so can SpeechBrain's ru
 options (`--device`, `--precision`, `--grad_accumulation_factor`, ...). The same
 command again continues an interrupted run at the very batch; with other settings it
 says which, and does nothing. The best detector by validation EER ends up in
-`<output_folder>/detector`.
+`<output_folder>/detector`. With `--debug`, a trial of a few batches, everything goes
+to `<output_folder>/debug`.
 """
 
 import sys
@@ -24,7 +25,7 @@ from recipes.AntiDeepfake.experiment import read_experiment, save_experiment
 from recipes.AntiDeepfake.export import export_detector
 from recipes.AntiDeepfake.loaders import make_training_loader
 from recipes.AntiDeepfake.manifests import read_trials
-from recipes.AntiDeepfake.run_record import begin_run
+from recipes.AntiDeepfake.run_record import begin_run, debug_overrides
 from recipes.AntiDeepfake.sampling import scoring_loader
 from recipes.AntiDeepfake.sources import init_weights
 
@@ -34,7 +35,8 @@ def main(arguments: list[str]) -> None:
     """Run the stage that a YAML describes."""
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     ddp_init_group(run_opts)
-    begin_run(read_experiment(hparams_file, overrides), run_opts)
+    overrides = debug_overrides(hparams_file, run_opts, overrides)
+    record = begin_run(read_experiment(hparams_file, overrides), run_opts)
     hparams = load_hparams(hparams_file, overrides)
     sb.create_experiment_directory(hparams["output_folder"])
     run_on_main(
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> None:
 
     # 2. The detector, started from another one if so wanted.
     detector = hparams["modules"]["detector"]
-    if hparams["init_from"]:
+    if hparams.get("init_from"):
         init_weights(detector, hparams["init_from"])
 
     # 3. Training, with a validation after every `valid_interval` batches.
@@ -59,6 +61,7 @@ def main(arguments: list[str]) -> None:
         hparams=hparams,
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
+        run_record=record,
     )
     brain.fit(
         hparams["epoch_counter"],

@@ -9,6 +9,7 @@ import numpy as np
 import speechbrain as sb
 import torch
 from speechbrain.utils.checkpoints import Checkpoint
+from speechbrain.utils.distributed import run_on_main
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -21,6 +22,7 @@ from recipes.AntiDeepfake.parameter_groups import (
     layer_groups,
     scale_learning_rates,
 )
+from recipes.AntiDeepfake.run_record import RunRecord
 from recipes.AntiDeepfake.sampling import process_rank
 from recipes.AntiDeepfake.skipped_steps import SkippedSteps
 from recipes.AntiDeepfake.throughput import Throughput
@@ -45,9 +47,10 @@ class AntiDeepfakeBrain(sb.Brain):
     Its modules are `detector` (`lobes.detector.Detector`) and `loss` (`lobes.losses`);
     a loss with `needs_embeddings` gets them in training. From the
     hyper-parameters it takes `lr_schedule`, which is called in every batch,
-    `epoch_counter`, `augment` (on the batch, or None), `seed`, `train_logger` and
-    `tensorboard_logger` (or None), and if they are there:
+    `epoch_counter`, `seed` and `train_logger`, and if they are there:
 
+    - `augment`: on the batch;
+    - `tensorboard_logger`: for curves;
     - `head_only_steps`: optimiser steps in which only what follows the encoder learns;
     - `layer_decay`: how much more slowly lower layers learn, see
       `parameter_groups.layer_groups`;
@@ -65,10 +68,23 @@ class AntiDeepfakeBrain(sb.Brain):
     use up patience, but the run ends when they can be no search any more, see
     `BatchLog.check_search`. For the average of the weights and for the learning rate
     a step that is left out has not been.
+
+    Arguments are those of `speechbrain.Brain`, and `run_record`
+    (`run_record.RunRecord`, optional), which is written when `fit` is known to be
+    possible.
     """
 
-    def __init__(self, modules=None, opt_class=None, hparams=None, **kwargs):
-        super().__init__(modules, opt_class, hparams, **kwargs)
+    def __init__(
+        self,
+        modules=None,
+        opt_class=None,
+        hparams=None,
+        *args,
+        run_record: RunRecord | None = None,
+        **kwargs,
+    ):
+        super().__init__(modules, opt_class, hparams, *args, **kwargs)
+        self.run_record = run_record
         self.detector = self.modules.detector
         self.batch_log = BatchLog()
         self.skipped = SkippedSteps()
@@ -122,10 +138,9 @@ class AntiDeepfakeBrain(sb.Brain):
             # The processes' numbers of batches differ here: nothing may synchronise.
             detector = self.ema or _plain(self.modules.detector)
             return detector(wavs, wav_lens), labels, {}
-        if self.hparams.augment is not None:
-            wavs, wav_lens, labels = augment_batch(
-                self.hparams.augment, wavs, wav_lens, labels
-            )
+        augment = self._option("augment")
+        if augment is not None:
+            wavs, wav_lens, labels = augment_batch(augment, wavs, wav_lens, labels)
         if getattr(_plain(self.modules.loss), "needs_embeddings", False):
             logits, embeddings = self.modules.detector(
                 wavs, wav_lens, return_embeddings=True
@@ -151,16 +166,11 @@ class AntiDeepfakeBrain(sb.Brain):
             self._end_encoder_pause()
         if self.checkpointer is not None:
             catch_up(self._loggers(), self.checkpointer.find_checkpoint())
+        if self.run_record is not None:
+            run_on_main(self.run_record.write)
 
     def _check_options(self) -> None:
         """Raise if something would go wrong only later, or without a word."""
-        interval, factor = self._option("valid_interval"), self.grad_accumulation_factor
-        if interval is not None and interval % factor:
-            raise UsageError(
-                f"valid_interval is {interval} batches and grad_accumulation_factor "
-                f"{factor}: the last {interval % factor} batches of each nominal epoch "
-                "would be in no optimiser step. Give a multiple as --valid_interval."
-            )
         model = getattr(self.detector.encoder, "model", None)
         drop = getattr(getattr(model, "config", None), "layerdrop", 0.0)
         if self.distributed_launch and drop and not self.find_unused_parameters:
@@ -319,7 +329,7 @@ class AntiDeepfakeBrain(sb.Brain):
         write_log(self._loggers(), record)
 
     def _loggers(self) -> list:
-        return [self.hparams.tensorboard_logger, self.hparams.train_logger]
+        return [self._option("tensorboard_logger"), self.hparams.train_logger]
 
     def recover_best(self) -> Checkpoint:
         """Load the checkpoint with the lowest validation EER; its average, if any."""

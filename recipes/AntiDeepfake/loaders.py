@@ -17,8 +17,8 @@ def make_training_loader(hparams: dict):
     ---------
     hparams : dict
         An experiment: `train_csv` and `data_folder`, or `train_shards` (a folder that
-        `python -m data_prep shard` made, or the URL of its index); `crop`, `rawboost`
-        and `seed`; and the arguments in `train_loader`.
+        `python -m data_prep shard` made, or the URL of its index); `crop`, `seed` and,
+        if it is there, `rawboost`; and the arguments in `train_loader`.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def make_training_loader(hparams: dict):
     """
     changes = {
         "crop": hparams["crop"],
-        "augmentation": getattr(hparams["rawboost"], "augment", None),
+        "augmentation": getattr(hparams.get("rawboost"), "augment", None),
         "seed": hparams["seed"],
     }
     folder = hparams.get("train_shards")

@@ -14,15 +14,23 @@ A value may change if the run so far would have been the same with it, as with
 `number_of_epochs`, by which a run is made longer. `total_steps` is none of these: the
 learning rate depends on it from the first step on. Precision and number of processes
 may change too, because a run may have to go on elsewhere; `run.json` lists them.
+
+The file is written when training begins. Checkpoints from before there was one are
+compared with the `hyperparams.yaml` in the output folder.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.run_opts import RunOptions
@@ -33,17 +41,26 @@ from lobes.checkpoint_file import CheckpointError
 from recipes.AntiDeepfake.arrow_cache import arrow_files
 from recipes.AntiDeepfake.checkpoints import AtomicCheckpointer
 from recipes.AntiDeepfake.command import import_extra
+from recipes.AntiDeepfake.experiment import read_experiment
 from recipes.AntiDeepfake.sampling import process_rank
 from recipes.AntiDeepfake.sources import find_source
 from recipes.AntiDeepfake.usage import UsageError
 from recipes.AntiDeepfake.weights import WEIGHTS
 
-__all__ = ["FREE", "RUN_FILE", "RUN_OPTIONS", "begin_run", "changes"]
+__all__ = [
+    "FREE",
+    "RUN_FILE",
+    "RUN_OPTIONS",
+    "RunRecord",
+    "begin_run",
+    "changes",
+    "debug_overrides",
+]
 
 logger = get_logger(__name__)
 
 RUN_FILE = "run.json"
-_VERSION = 1
+_VERSION = 2
 
 _FOLDERS = (
     *("save_folder", "output_folder"),
@@ -58,10 +75,16 @@ FREE = frozenset(
         *("precision", "gradient_checkpointing"),
         *("checkpointer", "train_logger", "tensorboard_logger"),
         *("preparation", "stage", "card"),
+        # What validation says does not depend on its batches.
+        "valid_loader",
+        # Part of the name of the stream, which the loader of shards compares.
+        "lanes",
     )
 )
-# Keys that name files, of which the content counts.
-_FILES = ("train_csv", "valid_csv", "train_shards", "init_from")
+# Keys that name files, of which the content counts. Of the SSL model that is its
+# configuration: a run that goes on has its weights from the checkpoint.
+_FILES = ("train_csv", "valid_csv", "train_shards", "init_from", "ssl_source")
+_SSL_CONFIG = "config.json"
 #: Run options that may not change; the YAML can give them as well.
 RUN_OPTIONS = (
     "grad_accumulation_factor",
@@ -70,8 +93,61 @@ RUN_OPTIONS = (
 )
 
 
-def begin_run(experiment: Mapping[str, Any], run_opts: RunOptions) -> None:
-    """Make sure that checkpoints are of this run, and write down what it depends on.
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run depends on, to be written when it is known to be possible."""
+
+    file: Path
+    content: Mapping[str, Any]
+    #: In what this start is not like the last one, if there was one.
+    message: str | None = None
+
+    def write(self) -> None:
+        """Write the file, and say in what the run goes on otherwise."""
+        if self.message:
+            logger.warning(self.message)
+        with atomic_path(self.file) as temporary:
+            text = json.dumps(self.content, indent=1) + "\n"
+            temporary.write_text(text, encoding="utf-8")
+
+
+def debug_overrides(hparams_file: str, run_opts: RunOptions, overrides: str) -> str:
+    """The values given on the command line; a trial gets a folder of its own.
+
+    With `--debug`, SpeechBrain keeps checkpoints in a temporary folder. What else a
+    run writes would replace what a real one has left in the same output folder, so it
+    goes to `debug` inside it; with `--debug_persistently` all stays where it was.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The experiment.
+    run_opts : RunOptions
+        From the command line.
+    overrides : str
+        YAML text of the values given there.
+
+    Returns
+    -------
+    str
+        YAML text.
+    """
+    if not _is_trial(run_opts):
+        return overrides
+    folder = read_experiment(hparams_file, overrides)["output_folder"]
+    values = (YAML().load(overrides) if overrides else None) or {}
+    values["output_folder"] = str(Path(folder) / "debug")
+    stream = StringIO()
+    YAML().dump(values, stream)
+    return stream.getvalue()
+
+
+def _is_trial(run_opts: RunOptions) -> bool:
+    return run_opts.debug and not run_opts.debug_persistently
+
+
+def begin_run(experiment: Mapping[str, Any], run_opts: RunOptions) -> RunRecord | None:
+    """Make sure that checkpoints are of this run.
 
     Nothing has to be built for that. Of several processes all stop, if they have to.
 
@@ -83,16 +159,24 @@ def begin_run(experiment: Mapping[str, Any], run_opts: RunOptions) -> None:
     run_opts : RunOptions
         From the command line.
 
+    Returns
+    -------
+    RunRecord
+        To be written when training begins; None for a trial with `--debug`, of which
+        no checkpoint remains.
+
     Raises
     ------
     UsageError
-        If there are checkpoints of a run that differs; names each difference.
+        If there are checkpoints of a run that differs; names each difference. If the
+        output folder cannot be written.
     ManifestError or CheckpointError
         If the data or the weights to start from cannot be read.
     """
-    error = run_on_main(_error_of_begin, args=[experiment, run_opts])
-    if error is not None:
-        raise error
+    outcome = run_on_main(_outcome_of_begin, args=[experiment, run_opts])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -132,19 +216,23 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[st
     }
 
 
-def _error_of_begin(*arguments) -> Exception | None:
+def _outcome_of_begin(*arguments) -> RunRecord | Exception | None:
     """Do what `begin_run` does in one process, and give the error for all to raise."""
     try:
-        _begin(*arguments)
+        return _begin(*arguments)
     except (UsageError, ManifestError, CheckpointError) as error:
         return error
-    return None
 
 
-def _begin(experiment: Mapping[str, Any], run_opts: RunOptions) -> None:
-    """Compare with the record, if there are checkpoints, and write it."""
+def _begin(experiment: Mapping[str, Any], run_opts: RunOptions) -> RunRecord | None:
+    """Compare with the record, if there are checkpoints, and make the new one."""
+    output_folder = Path(experiment["output_folder"])
+    _require_writable("output_folder", output_folder)
+    if _is_trial(run_opts):
+        return None
     folder = Path(experiment["checkpointer"]["checkpoints_dir"])
-    file = folder / RUN_FILE
+    _require_writable("save_folder", folder)
+    file, message = folder / RUN_FILE, None
     new = {
         "version": _VERSION,
         "settings": _settings(experiment, run_opts),
@@ -157,15 +245,44 @@ def _begin(experiment: Mapping[str, Any], run_opts: RunOptions) -> None:
         trained = max(checkpoint.meta.get("epoch", 0) for checkpoint in checkpoints)
         _require_same(file, changes(old, new))
         _require_length(file, experiment.get("number_of_epochs"), trained)
-        new["starts"] = _continued(file, old["starts"], new["starts"][0])
+        new["starts"], message = _continued(file, old["starts"], new["starts"][0])
     elif checkpoints:
-        logger.warning(
-            f"{folder}: has checkpoints, but no {RUN_FILE} that says what they "
-            "depend on. They are taken to be of this experiment, and from now on it "
-            "is written down."
+        message = _compare_with_experiment(output_folder / "hyperparams.yaml", new)
+    return RunRecord(file, new, message)
+
+
+def _require_writable(key: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be written ({error.strerror}); give another --{key}."
+        ) from None
+
+
+def _compare_with_experiment(file: Path, new: Mapping[str, Any]) -> str:
+    """Compare with the last experiment as it was saved; what to say if that is well.
+
+    Run options of the command line are not in it, nor is the content of data.
+    """
+    unknown = (
+        f"{file.parent}: has checkpoints, but no {RUN_FILE} that says what they depend "
+        "on. "
+    )
+    try:
+        old = _settings(read_experiment(file), RunOptions())
+    except (OSError, ValueError, YAMLError):
+        return unknown + (
+            "They are taken to be of this experiment, and from now on it is written "
+            "down."
         )
-    with atomic_path(file) as temporary:
-        temporary.write_text(json.dumps(new, indent=1) + "\n", encoding="utf-8")
+    old |= {name: new["settings"].get(name) for name in RUN_OPTIONS}
+    _require_same(file, changes({"settings": old, "files": new["files"]}, new))
+    return unknown + (
+        f"The values are those of {file}; data and models that they name are taken to "
+        "be the same. From now on it is written down."
+    )
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -209,17 +326,19 @@ def _require_length(file: Path, wanted: int | None, trained: int) -> None:
         )
 
 
-def _continued(file: Path, starts: list[dict], start: dict) -> list[dict]:
-    """The starts of a run with this one; says in what it is not like the last."""
+def _continued(
+    file: Path, starts: list[dict], start: dict
+) -> tuple[list[dict], str | None]:
+    """The starts of a run with this one, and in what it is not like the last."""
     if starts[-1] == start:
-        return starts
+        return starts, None
     differences = [
         f"{key}: {starts[-1].get(key)} -> {value}"
         for key, value in start.items()
         if starts[-1].get(key) != value
     ]
-    logger.warning(f"{file.parent}: the run goes on with {', '.join(differences)}.")
-    return [*starts, start]
+    message = f"{file.parent}: the run goes on with {', '.join(differences)}."
+    return [*starts, start], message
 
 
 def _start(experiment: Mapping[str, Any], run_opts: RunOptions) -> dict[str, Any]:
@@ -252,6 +371,12 @@ def _files(experiment: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
         # Without the file, `init_weights` will say what is missing.
         digest = file_digest(weights) if weights.is_file() else "no weights"
         named["init_from"] = [(experiment["init_from"], digest)]
+    source = experiment.get("ssl_source")
+    if source:
+        config = Path(source) / _SSL_CONFIG
+        # A hub id is known by its name.
+        digest = file_digest(config) if config.is_file() else source
+        named["ssl_source"] = [(source, digest)]
     return {
         key: [{"name": str(name), "digest": digest} for name, digest in named[key]]
         for key in _FILES
@@ -264,7 +389,12 @@ def _manifests(manifests: str | list[str]) -> list[tuple[Path, str]]:
 
 
 def _shown_files(files: list[dict[str, str]]) -> str:
-    texts = [f"{file['name']} (digest {file['digest'][:12]})" for file in files]
+    texts = [
+        file["name"]
+        if file["digest"] == file["name"]
+        else f"{file['name']} (digest {file['digest'][:12]})"
+        for file in files
+    ]
     return ", ".join(texts) or "none"
 
 

@@ -189,7 +189,13 @@ class ResumableLoopedLoader(LoopedLoader):
         super().load(path, end_of_epoch)
         self._resumed_at = self.total_steps
         with open(path, encoding="utf-8") as file:
-            self.stream.first_batch = int(file.read().splitlines()[3])
+            first_batch = file.read().splitlines()[3:4]
+        # Older checkpoints have the counts of the parent only, which are exact for as
+        # many processes as there were.
+        if first_batch and first_batch[0].isdigit():
+            self.stream.first_batch = int(first_batch[0])
+        else:
+            self.stream.first_batch = self.total_steps * process_rank()[1]
 
 
 def training_loader(

@@ -213,8 +213,9 @@ class ResumableShardLoader(ResumableLoopedLoader):
             If the checkpoint is of other shards or another number of lanes.
         """
         with open(path, encoding="utf-8") as file:
-            # Of files there is nothing in the fifth line.
-            name = "".join(file.read().splitlines()[4:]) or "audio files"
+            # After the counts; older checkpoints have one count less.
+            lines = file.read().splitlines()[3:]
+        name = "".join(line for line in lines if not line.isdigit()) or "audio files"
         if name != self.stream_name:
             raise ShardError(
                 f"{path}: the run was at a batch of {name}, but it is to go on with "

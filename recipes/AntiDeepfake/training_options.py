@@ -97,6 +97,13 @@ def _misfits(values: Mapping[str, object]) -> list[str]:
     """What is wrong with steps that are numbers each by itself."""
     total, interval = values.get("total_steps"), values.get("valid_interval")
     warmup, problems = values.get("warmup_steps"), []
+    factor = values.get("grad_accumulation_factor") or 1
+    if isinstance(interval, int) and interval % factor:
+        problems.append(
+            f"valid_interval is {interval} batches and grad_accumulation_factor "
+            f"{factor}: the last {interval % factor} batches of each nominal epoch "
+            "would be in no optimiser step. Give a multiple as --valid_interval."
+        )
     if _epochs(values) is None:
         return problems
     # Another number of epochs was asked for; `total_steps` is for the schedule only.

@@ -1,5 +1,6 @@
 """Options of training, one by one, in this process."""
 
+import contextlib
 import functools
 import itertools
 
@@ -18,6 +19,7 @@ from recipes.AntiDeepfake.brain import best_checkpoint
 from recipes.AntiDeepfake.checkpoints import AtomicCheckpointer
 from recipes.AntiDeepfake.nonfinite import NonFiniteError
 from recipes.AntiDeepfake.parameter_groups import LR_SCALE
+from recipes.AntiDeepfake.run_record import RunRecord
 from recipes.AntiDeepfake.throughput import Throughput
 from recipes.AntiDeepfake.usage import UsageError
 
@@ -140,11 +142,23 @@ def test_accumulated_batches_are_one_step(tmp_path, tiny_ssl):
     assert brain.optimizer_step == 3
 
 
-def test_batches_that_no_step_would_take_are_refused(tmp_path, tiny_ssl):
-    options = {"grad_accumulation_factor": 4}
-    brain = make_brain(tmp_path, tiny_ssl, options, valid_interval=6)
-    with pytest.raises(UsageError, match="last 2 batches"):
-        fit(brain, make_batches(6))
+def test_what_is_optional_may_be_missing(tmp_path, tiny_ssl):
+    brain = make_brain(tmp_path, tiny_ssl)
+    del brain.hparams.augment, brain.hparams.tensorboard_logger
+    fit(brain, make_batches(1))
+    assert (tmp_path / "train_log.txt").is_file()
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_the_record_is_written_when_all_is_checked(tmp_path, tiny_ssl, possible):
+    brain = make_brain(tmp_path, tiny_ssl)
+    brain.run_record = RunRecord(tmp_path / "run.json", {"version": 0})
+    if not possible:
+        brain.detector.encoder.model.config.layerdrop = 0.1
+        brain.distributed_launch = True  # as torchrun's variables say
+    with contextlib.nullcontext() if possible else pytest.raises(UsageError):
+        fit(brain, make_batches(1))
+    assert (tmp_path / "run.json").exists() == possible
 
 
 def rates_of_steps(brain) -> list[float]:

@@ -11,7 +11,7 @@ from speechbrain.utils.run_opts import RunOptions
 import train
 from data_prep.files import file_digest
 from recipes.AntiDeepfake.checkpoints import AtomicCheckpointer
-from recipes.AntiDeepfake.experiment import read_experiment
+from recipes.AntiDeepfake.experiment import read_experiment, save_experiment
 from recipes.AntiDeepfake.export import export_detector
 from recipes.AntiDeepfake.run_record import begin_run
 from recipes.AntiDeepfake.usage import UsageError
@@ -46,6 +46,8 @@ crop: [1.0, 2.0]
 train_loader:
     seed: !ref <seed>
     num_workers: !ref <num_workers>
+valid_loader:
+    max_batch_length: 20.0
 opt_class: !new:builtins.dict
     lr: !ref <lr>
 lr_schedule: !new:builtins.dict
@@ -64,6 +66,9 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     for seed, split in enumerate(("train", "valid", "more")):
         build_corpus(folder, split, 4, seed)
+    for name, size in (("ssl", 1), ("other_ssl", 2)):
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(f'{{"hidden_size": {size}}}')
     return folder
 
 
@@ -84,10 +89,13 @@ class Run:
             key: "null" if value is None else value for key, value in values.items()
         }
         overrides = "\n".join(f"{key}: {value}" for key, value in values.items())
-        begin_run(
+        record = begin_run(
             read_experiment(self.folder / "run.yaml", overrides),
             RunOptions.from_dictionary(run_opts or {}),
         )
+        if record is not None:
+            record.write()  # as at the start of training
+        return record
 
     def refuse(self, *args, **kwargs):
         """Start, and give the lines of the message in which keys are named."""
@@ -149,6 +157,8 @@ FREE = {
     "a longer run": {"number_of_epochs": 9},
     "as long as it is": {"number_of_epochs": 2},
     "what the card says": {"stage": "other words"},
+    "batches of validation": {"valid_loader": "{max_batch_length: 5.0}"},
+    "lanes of shards": {"train_loader": "{lanes: 2}"},
 }
 
 
@@ -256,6 +266,69 @@ def test_without_a_checkpoint_there_is_nothing_to_continue(tmp_path, data):
     assert json.loads(run.file.read_text())["settings"]["lr"] == 0.2
 
 
+def test_nothing_is_written_before_training_begins(run, data, tmp_path):
+    before = state(run.file.parents[1])
+    values = {"output_folder": run.file.parents[1], "data_folder": data}
+    overrides = "\n".join(f"{key}: {value}" for key, value in values.items())
+    record = begin_run(
+        read_experiment(tmp_path / "run.yaml", overrides),
+        RunOptions.from_dictionary({"precision": "bf16"}),
+    )
+    assert state(run.file.parents[1]) == before
+    record.write()
+    assert state(run.file.parents[1]) != before
+
+
+def test_the_ssl_model_is_known_by_its_configuration(run, data, tmp_path):
+    shutil.copytree(data / "ssl", tmp_path / "copy")
+    run.start(ssl_source=tmp_path / "copy")
+    other = data / "other_ssl"
+    (line,) = run.refuse(ssl_source=other)
+    assert line.startswith("ssl_source: ") and f"-> {other} (digest " in line
+    (line,) = run.refuse(ssl_source="facebook/mms-300m")
+    assert line.endswith("-> facebook/mms-300m")
+
+
+def test_checkpoints_of_before_are_compared_with_the_saved_experiment(
+    run, data, caplog
+):
+    output = run.file.parents[1]
+    overrides = f"output_folder: {output}\ndata_folder: {data}\ndecay: 0.9\n"
+    text = YAML + "decay: null\n"
+    (run.folder / "run.yaml").write_text(text)
+    save_experiment(output, run.folder / "run.yaml", overrides)
+    run.file.unlink()
+    with pytest.raises(UsageError) as raised:
+        run.start(text=text, lr=0.2)
+    told = str(raised.value)
+    assert "\n  lr: 0.1 -> 0.2\n  decay: 0.9 -> null\n" in told
+    assert f"delete {output}/hyperparams.yaml" in told and not run.file.exists()
+    run.start({"max_grad_norm": 3}, text, decay=0.9)
+    assert "The values are those of" in caplog.text and run.file.is_file()
+
+
+def test_a_trial_neither_compares_nor_writes(run):
+    before = state(run.file.parents[1])
+    assert run.start(run_opts={"debug": True}, lr=0.2) is None
+    assert state(run.file.parents[1]) == before
+    options = {"debug": True, "debug_persistently": True}
+    assert run.refuse(run_opts=options, lr=0.2) == ["lr: 0.1 -> 0.2"]
+
+
+def test_an_output_folder_that_cannot_be_written(
+    corpus, tiny_ssl, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").write_text("mine")
+    folder = tmp_path / "file" / "out"
+    monkeypatch.chdir(ROOT)
+    for more in ([], ["--debug"]):
+        command = training_command(corpus, tiny_ssl, folder)
+        assert train.main(command + more) == 2
+        told = capsys.readouterr().err.partition("error: ")[2]
+        assert told.startswith(str(folder)) and len(told.splitlines()) == 1
+        assert "cannot be written (" in told and "--output_folder" in told
+
+
 def test_checkpoints_of_before_are_accepted_and_said_to_be(run, caplog):
     run.file.unlink()
     run.start(lr=0.2)
@@ -303,6 +376,20 @@ def test_a_finished_run_ends_at_once_and_leaves_its_detector(
     command = training_command(corpus, tiny_ssl, folder, num_workers=1)
     run_python("train.py", *command)
     assert state(folder / "detector") == before
+
+
+@pytest.mark.slow
+def test_a_trial_leaves_a_finished_run_as_it_is(trained, corpus, tiny_ssl, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "out")
+    before = state(folder)
+    # Neither other settings nor a shorter run matter.
+    command = training_command(corpus, tiny_ssl, folder, lr=0.01, number_of_epochs=1)
+    run_python("train.py", *command, "--debug")
+    trial = folder / "debug"
+    assert (trial / "detector" / "model.safetensors").is_file()
+    assert (trial / "train_log.txt").is_file()
+    after = state(folder)
+    assert {path: after[path] for path in after if trial not in path.parents} == before
 
 
 @pytest.mark.slow

@@ -133,6 +133,21 @@ def test_a_run_goes_on_with_other_processes(tmp_path, monkeypatch):
     assert [batch for part in parts for batch in part] == expected
 
 
+@pytest.mark.parametrize("world", [1, 2])
+def test_checkpoints_with_the_counts_alone_resume_exactly(tmp_path, monkeypatch, world):
+    monkeypatch.setattr(sampling, "process_rank", lambda: (0, world))
+    loader = training_loader(numbers(), 4, 6.0, 3.0, seed=1)
+    for _ in range(3):
+        next_ids(loader)
+    file = tmp_path / "loader"
+    loader.save(file)
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:3]))
+    resumed = training_loader(numbers(), 4, 6.0, 3.0, seed=1)
+    resumed.load(file, end_of_epoch=False)
+    assert resumed.stream.first_batch == 3 * world
+    assert next_ids(resumed) == next_ids(loader)
+
+
 def next_ids(loader):
     iter(loader)
     batch = next(loader)

@@ -283,6 +283,18 @@ def test_a_position_in_files_is_none_in_shards(opened, tmp_path):
         training(opened).load(tmp_path / "loader")
 
 
+def test_checkpoints_with_one_count_less_resume_exactly(opened, tmp_path):
+    loader = training(opened)
+    take(loader, 3)
+    file = tmp_path / "loader"
+    loader.save(file)
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([*lines[:3], *lines[4:]]))
+    resumed = training(opened)
+    resumed.load(file, end_of_epoch=False)
+    same(take(resumed, 2), take(loader, 2))
+
+
 @pytest.mark.parametrize(
     "change",
     [{"lanes": 2}, {"seed": 4}, {"shuffle_buffer": 9}, {"longest": 1.0}],

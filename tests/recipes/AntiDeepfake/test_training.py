@@ -9,6 +9,8 @@ from helpers import run_python, training_command
 from safetensors.torch import load_file
 from small_training import start_training, with_options
 
+from recipes.AntiDeepfake.loaders import make_training_loader
+
 
 def log_of(folder: Path) -> list[str]:
     """Lines of the log, without what depends on the time."""
@@ -130,6 +132,24 @@ def test_bf16_runs(corpus, tiny_ssl, tmp_path):
     command = training_command(corpus, tiny_ssl, tmp_path, precision="bf16")
     run_python("train.py", *command)
     assert len(log_of(tmp_path)) == 3
+
+
+def test_training_data_need_no_rawboost(corpus):
+    loader = make_training_loader(
+        {
+            "train_csv": str(corpus / "train.csv"),
+            "data_folder": str(corpus),
+            "crop": [0.5, 0.9],
+            "seed": 1,
+            "train_loader": {
+                "valid_interval": 1,
+                "max_batch_length": 6.0,
+                "longest": 0.9,
+            },
+        }
+    )
+    [batch] = loader
+    assert len(batch.id) == len(batch.wav.data) > 0
 
 
 def test_missing_data_folder_is_explained():

@@ -91,6 +91,7 @@ def test_all_are_told_at_once():
         ({"valid_interval": 0}, "--valid_interval 1 "),
         ({"valid_interval": -4}, "valid_interval is -4;"),
         ({"grad_accumulation_factor": -1}, "grad_accumulation_factor is -1;"),
+        ({"grad_accumulation_factor": 3}, "last 1 batches of each nominal epoch"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
