@@ -5,8 +5,8 @@ and the detector would be that of neither command. So every start compares what 
 result depends on with what the first one wrote:
 
 - the values of the experiment, but for those that say where files are, how fast the run
-  goes or how long it takes (`FREE`);
-- the run options that take part in the optimisation (`RUN_OPTIONS`);
+  goes or how long it takes (`run_settings.FREE`);
+- the run options that take part in the optimisation (`run_settings.RUN_OPTIONS`);
 - the content of the manifests or shards and of the weights in `init_from`, wherever
   they are. Audio is not read for this.
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -35,22 +35,22 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.run_opts import RunOptions
 
-from data_prep.files import atomic_path, file_digest
+from data_prep.files import atomic_path
 from data_prep.manifest import ManifestError
 from lobes.checkpoint_file import CheckpointError
-from recipes.AntiDeepfake.arrow_cache import arrow_files
 from recipes.AntiDeepfake.checkpoints import AtomicCheckpointer
-from recipes.AntiDeepfake.command import import_extra
 from recipes.AntiDeepfake.experiment import read_experiment
+from recipes.AntiDeepfake.run_settings import (
+    RUN_OPTIONS,
+    run_files,
+    run_option,
+    run_settings,
+)
 from recipes.AntiDeepfake.sampling import process_rank
-from recipes.AntiDeepfake.sources import find_source
 from recipes.AntiDeepfake.usage import UsageError
-from recipes.AntiDeepfake.weights import WEIGHTS
 
 __all__ = [
-    "FREE",
     "RUN_FILE",
-    "RUN_OPTIONS",
     "RunRecord",
     "begin_run",
     "changes",
@@ -60,37 +60,7 @@ __all__ = [
 logger = get_logger(__name__)
 
 RUN_FILE = "run.json"
-_VERSION = 2
-
-_FOLDERS = (
-    *("save_folder", "output_folder"),
-    *("lists_folder", "manifests_folder", "data_folder"),
-)
-#: Keys that may change while a run goes on, wherever they stand.
-FREE = frozenset(
-    (
-        *_FOLDERS,
-        *("number_of_epochs", "epoch_counter"),
-        *("num_workers", "most_waiting", "nonfinite_patience"),
-        *("precision", "gradient_checkpointing"),
-        *("checkpointer", "train_logger", "tensorboard_logger"),
-        *("preparation", "stage", "card"),
-        # What validation says does not depend on its batches.
-        "valid_loader",
-        # Part of the name of the stream, which the loader of shards compares.
-        "lanes",
-    )
-)
-# Keys that name files, of which the content counts. Of the SSL model that is its
-# configuration: a run that goes on has its weights from the checkpoint.
-_FILES = ("train_csv", "valid_csv", "train_shards", "init_from", "ssl_source")
-_SSL_CONFIG = "config.json"
-#: Run options that may not change; the YAML can give them as well.
-RUN_OPTIONS = (
-    "grad_accumulation_factor",
-    "max_grad_norm",
-    "remove_vector_weight_decay",
-)
+_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -235,8 +205,8 @@ def _begin(experiment: Mapping[str, Any], run_opts: RunOptions) -> RunRecord | N
     file, message = folder / RUN_FILE, None
     new = {
         "version": _VERSION,
-        "settings": _settings(experiment, run_opts),
-        "files": _files(experiment),
+        "settings": run_settings(experiment, run_opts),
+        "files": run_files(experiment),
         "starts": [_start(experiment, run_opts)],
     }
     checkpoints = AtomicCheckpointer(folder).list_checkpoints()
@@ -271,7 +241,7 @@ def _compare_with_experiment(file: Path, new: Mapping[str, Any]) -> str:
         "on. "
     )
     try:
-        old = _settings(read_experiment(file), RunOptions())
+        old = run_settings(read_experiment(file), RunOptions())
     except (OSError, ValueError, YAMLError):
         return unknown + (
             "They are taken to be of this experiment, and from now on it is written "
@@ -343,49 +313,10 @@ def _continued(
 
 def _start(experiment: Mapping[str, Any], run_opts: RunOptions) -> dict[str, Any]:
     return {
-        "precision": _option("precision", experiment, run_opts),
+        "precision": run_option("precision", experiment, run_opts),
         "processes": process_rank()[1],
         "number_of_epochs": experiment.get("number_of_epochs"),
     }
-
-
-def _option(name: str, experiment: Mapping[str, Any], run_opts: RunOptions) -> Any:
-    """The value of a run option that the Brain takes."""
-    if name in experiment and name not in run_opts.overridden_args:
-        return _plain(experiment[name])
-    return run_opts[name]
-
-
-def _files(experiment: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
-    """Digests of what the keys of `_FILES` name."""
-    named = {"valid_csv": _manifests(experiment["valid_csv"])}
-    if experiment.get("train_shards"):
-        source = experiment["train_shards"]
-        shards = import_extra("recipes.AntiDeepfake.shards").open_shards(source)
-        named["train_shards"] = [(source, shards.digest)]
-    else:
-        named["train_csv"] = _manifests(experiment["train_csv"])
-    if experiment.get("init_from"):
-        path = find_source(experiment["init_from"])
-        weights = path / WEIGHTS if path.is_dir() else path
-        # Without the file, `init_weights` will say what is missing.
-        digest = file_digest(weights) if weights.is_file() else "no weights"
-        named["init_from"] = [(experiment["init_from"], digest)]
-    source = experiment.get("ssl_source")
-    if source:
-        config = Path(source) / _SSL_CONFIG
-        # A hub id is known by its name.
-        digest = file_digest(config) if config.is_file() else source
-        named["ssl_source"] = [(source, digest)]
-    return {
-        key: [{"name": str(name), "digest": digest} for name, digest in named[key]]
-        for key in _FILES
-        if key in named
-    }
-
-
-def _manifests(manifests: str | list[str]) -> list[tuple[Path, str]]:
-    return [(file.manifest, file.digest) for file in arrow_files(manifests)]
 
 
 def _shown_files(files: list[dict[str, str]]) -> str:
@@ -396,77 +327,3 @@ def _shown_files(files: list[dict[str, str]]) -> str:
         for file in files
     ]
     return ", ".join(texts) or "none"
-
-
-def _settings(experiment: Mapping[str, Any], run_opts: RunOptions) -> dict[str, object]:
-    """Values by their place in the experiment; null is as if it were not there."""
-    names = {id(node): f"<{key}>" for key, node in experiment.items() if _inner(node)}
-    # The longest first: one may be inside another.
-    places = sorted(
-        (
-            (experiment[key], f"<{key}>")
-            for key in (*_FOLDERS, *_FILES)
-            if isinstance(experiment.get(key), str)
-        ),
-        key=lambda place: -len(place[0]),
-    )
-    found: dict[str, object] = {}
-    for key, node in experiment.items():
-        if key in FREE or key in _FILES:
-            continue
-        for path, value in _leaves(key, node, names):
-            if isinstance(value, str):
-                value = _placed(value, places)
-            if value is not None:
-                found[path] = value
-    return found | {name: _option(name, experiment, run_opts) for name in RUN_OPTIONS}
-
-
-def _leaves(
-    path: str, node: Any, names: Mapping[int, str]
-) -> Iterator[tuple[str, object]]:
-    """Values below a node with their paths; other keys' objects by their names."""
-    if "." in path and id(node) in names:
-        yield path, names[id(node)]
-        return
-    tag = getattr(node, "tag", None)
-    if tag is not None and tag.value:
-        text = getattr(node, "value", "")  # of a scalar
-        yield path, f"{tag.value} {text}".strip()
-    elif not _inner(node):
-        yield path, _plain(node)
-    elif isinstance(node, list) and not any(map(_composed, node)):
-        yield path, list(map(_plain, node))
-        return
-    for key, child in _inner(node):
-        if key not in FREE:
-            yield from _leaves(f"{path}.{key}", child, names)
-
-
-def _inner(node: Any) -> list[tuple[Any, Any]]:
-    """Keys and values of a mapping or list; nothing of what is a value itself."""
-    if isinstance(node, Mapping):
-        return list(node.items())
-    return list(enumerate(node)) if isinstance(node, list) else []
-
-
-def _composed(node: Any) -> bool:
-    return isinstance(node, (Mapping, list)) or hasattr(node, "tag")
-
-
-def _plain(value: Any) -> object:
-    """A value of YAML as JSON keeps it."""
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return None if value is None else str(value)
-
-
-def _placed(text: str, places: list[tuple[str, str]]) -> str | None:
-    """A path by the key of the folder that it is in; nothing if that says it all."""
-    for place, name in places:
-        if text == place:
-            return None
-        if text.startswith(f"{place}/"):
-            return name + text[len(place) :]
-    return text
